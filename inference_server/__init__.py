@@ -1,0 +1,7 @@
+"""azmlinfsrv: a score.py becomes a production endpoint.
+
+This file is imported by every worker, in whatever environment the model lives in, so it keeps to
+Python 3.8 syntax and the standard library.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,50 @@
+"""One tree for everything that can go wrong outside the worker; each error knows who is at fault.
+
+    InferenceServerError
+    ├── SettingsError         the operator: a flag, variable or file; says where and how to fix it
+    ├── StartError            the script could not be started; exit code 3
+    ├── RequestRefused        the caller: the request is not served; carries its HTTP status
+    └── Unavailable           the server: nobody can take the request now; 503
+
+What a caller sees of a failing script is fixed by the contract and lives with the code that produces it
+(`scoring/errors.py`).
+"""
+
+from __future__ import annotations
+
+
+class InferenceServerError(Exception):
+    """Base of all our errors. `exit_code` is what the command exits with when it ends because of one."""
+
+    exit_code = 1
+
+
+class SettingsError(InferenceServerError):
+    """A setting is missing or wrong. The message names the flag or variable, its value and the fix."""
+
+
+class StartError(InferenceServerError):
+    """The first start of the script failed: `summary` is one line, `detail` the traceback."""
+
+    exit_code = 3
+
+    def __init__(self, summary: str, detail: str = "") -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.detail = detail
+
+
+class RequestRefused(InferenceServerError):
+    """The request is refused before any script runs. `close`: the connection cannot be kept."""
+
+    def __init__(self, status: int, message: str, close: bool = True) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.close = close
+
+
+class Unavailable(InferenceServerError):
+    """No worker can take the request; the caller should try again later."""
+
+    status = 503

@@ -1,0 +1,146 @@
+"""The request and the answer, as every room of the front passes them on.
+
+Plain slotted classes, not frozen dataclasses: one of each is made per request on the scoring path, and a
+frozen dataclass costs four times as much to make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from inference_server.lifecycle import ServerState, WorkerState
+
+WAITING, SENT, DONE = range(3)
+
+
+class Head(Protocol):
+    """What the rest of the front may know of a request's head."""
+
+    method: str
+    target: bytes  # as received
+    query: bytes  # raw, without the question mark
+    version: bytes  # b"HTTP/1.1" or b"HTTP/1.0"
+    headers: Sequence[tuple[bytes, bytes]]  # names in lower case, values trimmed, in order of arrival
+
+    def get(self, name: bytes) -> bytes | None:
+        """The value of a header by its lower-case name; repeated ones joined by a bare comma."""
+
+
+class ScoringRequest:
+    """One request on its way to a worker; it carries the future its answer returns through.
+
+    `reply` is called exactly once, by `resolve`; whoever resolves a request that is already done is ignored.
+    """
+
+    __slots__ = (
+        "arrived",
+        "body",
+        "body_bytes",
+        "client",
+        "deadline",
+        "head",
+        "reply",
+        "request_id",
+        "scheme",
+        "sent",
+        "seq",
+        "server",
+        "state",
+    )
+
+    def __init__(
+        self,
+        head: Head,
+        body: list[bytes],
+        body_bytes: int,
+        arrived: float,
+        reply: Callable[[Answer], None],
+        request_id: str = "",
+        client: str = "",
+        server: str = "",
+        scheme: str = "http",
+    ) -> None:
+        self.head = head
+        self.body = body  # the pieces as they arrived; joined by nobody on the way
+        self.body_bytes = body_bytes
+        self.arrived = arrived  # monotonic seconds
+        self.deadline = 0.0  # monotonic seconds; 0: none
+        self.reply = reply
+        self.request_id = request_id
+        self.client = client
+        self.server = server
+        self.scheme = scheme
+        self.seq = 0  # unique per worker, given at dispatch
+        self.sent = 0.0  # monotonic seconds of the dispatch
+        self.state = WAITING
+
+    def resolve(self, answer: Answer) -> bool:
+        """Hand the answer to whoever waits. False when the caller has left or was answered already."""
+        if self.state == DONE:
+            return False
+        self.state = DONE
+        self.reply(answer)
+        return True
+
+
+class AnswerStream(Protocol):
+    """The body of a streamed answer, pulled by credit."""
+
+    def attach(self, on_chunk: Callable[[bytes], None], on_end: Callable[[bool], None]) -> None:
+        """Start the flow. `on_end(True)` when complete, `on_end(False)` when it broke."""
+
+    def grant(self, count: int) -> None:
+        """Allow `count` more bytes."""
+
+    def close(self) -> None:
+        """The reader has left: the generator in the worker is closed."""
+
+
+class Answer:
+    """What goes back to the caller, before it becomes bytes on a connection."""
+
+    __slots__ = ("body", "content_type", "exec_ms", "failed", "headers", "status", "stream")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes,
+        content_type: bytes = b"application/json",
+        failed: bool | None = False,
+        exec_ms: float | None = None,
+        headers: bytes = b"",
+        stream: AnswerStream | None = None,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type  # b"": none, or among `headers`
+        self.failed = failed  # x-ms-run-function-failed; None: not sent
+        self.exec_ms = exec_ms  # x-ms-run-fn-exec-ms; None: not sent
+        self.headers = headers  # more header lines, each ended by CRLF, checked by the worker
+        self.stream = stream
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """One worker, as /readyz shows it."""
+
+    worker: int  # 1, 2, … within its deployment
+    pid: int  # 0: no process now
+    state: WorkerState
+    seconds: float  # how long it has been in this state
+    restarts: int  # how often its place was refilled after a failure
+    last_error: str  # one line; empty: none
+    reason: str  # one sentence for a person
+
+
+@dataclass(frozen=True)
+class HealthReport:
+    """The whole server, as the health routes show it: a pure reading of the workers' states."""
+
+    state: ServerState
+    reason: str  # one sentence for a person
+    started: bool  # a worker has been ready at least once
+    queued: int  # requests that wait
+    workers: tuple[WorkerReport, ...]

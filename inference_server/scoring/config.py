@@ -1,0 +1,38 @@
+"""What a worker is told when it starts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, NamedTuple, Optional
+
+
+class ScoringConfig(NamedTuple):
+    """All a worker needs to know. Crosses the channel as JSON; every field has a safe default."""
+
+    entry_script: Optional[str] = None  # absolute path; None: `import main`
+    app_root: str = "."
+    source_dir: Optional[str] = None
+    model_dir: str = ""
+    scoring_timeout_ms: int = 3600000
+    threads: int = 1  # run() calls at a time; 1 unless the user asked for more
+    max_body_bytes: int = 0  # limit after inflating; 0: none
+    service_name: str = "ML service"
+    service_version: str = "1.0"
+    service_path_prefix: str = ""
+    workspace_name: str = ""
+    hostname: str = "Unknown"
+    log_level: str = "INFO"
+    logging_config: Optional[str] = None  # path of logging.json
+    app_insights_enabled: bool = False  # log records also cross to the front's exporters
+    app_insights_log_response: bool = True
+    mdc_storage_enabled: bool = False
+    development: bool = False  # error answers carry location and traceback
+    server_version: str = ""
+
+    def to_json(self) -> bytes:
+        return json.dumps(self._asdict()).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "ScoringConfig":
+        fields = json.loads(data)  # type: Dict[str, Any]
+        return cls(**{name: value for name, value in fields.items() if name in cls._fields})

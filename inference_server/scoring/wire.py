@@ -1,0 +1,66 @@
+"""The records that cross the channel between the front and a worker, and the shared page beside it.
+
+Both directions are a plain byte stream of records: a fixed header, then the parts whose lengths it gives.
+A *frame* is what one write carries: many records, one after the other. Only bytes, numbers and JSON cross;
+nothing is unpickled. All numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+
+# ---------------------------------------------------------------- front -> worker
+# kind, method, seq, length of query, of meta, of body
+TO_WORKER = struct.Struct("<BBIIIQ")
+
+START = 1  # body: JSON of scoring.config.ScoringConfig; always the first record
+SCORE = 2  # one request
+CREDIT = 3  # seq may send `body length` more bytes of its stream (no body follows)
+CLOSE = 4  # the caller of stream seq has left: close the generator
+STOP = 5  # finish what is in hand, then exit 0
+FORK = 6  # to a preload template only: fork a worker; two descriptors travel with this record
+
+METHODS = ("", "GET", "POST", "OPTIONS", "HEAD")  # the index is what crosses
+METHOD_CODES = {name: code for code, name in enumerate(METHODS)}
+
+# meta, when the script needs any: latin-1 lines joined by \n (a header can hold neither \n nor NUL)
+#   target as received · HTTP version · scheme · server host:port · client host:port · request id
+#   then `name: value` per header, names in lower case
+META_LINES = 6
+
+# ---------------------------------------------------------------- worker -> front
+# kind, flags, content type code, seq, status, run() milliseconds, length of headers, of body
+TO_FRONT = struct.Struct("<BBBIHdIQ")
+
+STATE = 11  # body: JSON {"state": "loading", "doing": "..."}
+READY = 12  # body: JSON, scoring.worker.describe()
+FAILED = 13  # body: JSON {"summary", "detail"}: the script could not be loaded; the worker exits
+ANSWER = 14  # a whole answer
+STREAM = 15  # an answer's head; CHUNKs follow
+CHUNK = 16  # bytes of a stream
+END = 17  # the stream is complete
+BROKEN = 18  # the stream broke after its head was sent
+WITHDRAWN = 19  # seq was not run: the front asked for it back in time
+LOG = 20  # body: JSON {"logger","level","message",...} for the front's exporters
+FORKED = 21  # from a template: seq is the tag of the FORK, status 0; body JSON {"pid"}
+EXITED = 22  # from a template: body JSON {"pid","status"}
+
+# flags of ANSWER and STREAM
+FAILED_FALSE = 1  # x-ms-run-function-failed: False
+FAILED_TRUE = 2  # x-ms-run-function-failed: True
+HAS_EXEC_MS = 4  # x-ms-run-fn-exec-ms is sent
+
+# content type codes; 0: none, or it stands in the headers
+CONTENT_TYPES = ("", "application/json", "text/html; charset=utf-8", "application/octet-stream")
+CONTENT_TYPE_CODES = {text: code for code, text in enumerate(CONTENT_TYPES)}
+
+# ---------------------------------------------------------------- the shared page
+# Where the system can share memory, a page lies beside the socket. The worker notes in it what it runs and
+# keeps its unsent answers there, so both survive a worker that dies between two instructions.
+MARK = struct.Struct("<QQ")
+MARK_AT = 0  # seq being worked on, and when its run() began (monotonic ns; 0 while it is decoded)
+WITHDRAW_AT = 16  # written by the front: do not start seq at or after this (0: start all)
+OUTBOX_AT = 24  # bytes sent before the outbox began, bytes waiting in it
+OUTBOX_START = 64
+OUTBOX_BYTES = 256 * 1024
+PAGE_BYTES = OUTBOX_START + OUTBOX_BYTES
