@@ -61,8 +61,8 @@ class Life(Generic[State]):
     """A current state and the table that says where it may go."""
 
     def __init__(self, start: State, moves: dict[State, frozenset[State]]) -> None:
-        self.state = start
-        self._moves = moves
+        self.state: State = start
+        self._moves: dict[State, frozenset[State]] = moves
 
     def move(self, to: State) -> None:
         """Go to `to`; staying where one is is always allowed. Raises ValueError for a move not in the table."""

@@ -33,6 +33,6 @@ class ScoringConfig(NamedTuple):
         return json.dumps(self._asdict()).encode()
 
     @classmethod
-    def from_json(cls, data: bytes) -> "ScoringConfig":
-        fields = json.loads(data)  # type: Dict[str, Any]
+    def from_json(cls, data: bytes) -> ScoringConfig:
+        fields: Dict[str, Any] = json.loads(data)
         return cls(**{name: value for name, value in fields.items() if name in cls._fields})

@@ -1,0 +1,86 @@
+# `python3` and `make` are all that must be there; everything else is installed into .venv from hashed locks.
+
+PYTHON ?= python3
+PORT ?= 5001
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+SAMPLE := sample_models/sklearn-iris
+# Two processes at a time: most tests start servers and wait for them.
+TEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check format bench soak lock clean
+.DELETE_ON_ERROR:
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+# ---------------------------------------------------------------- environment
+# A stamp in .venv is newer than its lock while nothing changed, so the second time costs nothing.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 10) else f"Python 3.10 or newer is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(UV): requirements/uv.txt | $(BIN)/python
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip -q
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/uv.txt
+	@touch $@
+
+# Both the server and its build backend come from the lock: the build may not fetch anything of its own.
+define install
+	$(UV) pip install -q -p $(BIN)/python --require-hashes -r $(1)
+	$(UV) pip install -q -p $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+endef
+
+$(VENV)/serve.stamp: requirements/serve.txt pyproject.toml | $(UV)
+	$(call install,requirements/serve.txt)
+
+$(VENV)/test.stamp: requirements/test.txt pyproject.toml | $(VENV)/serve.stamp
+	$(call install,requirements/test.txt)
+
+setup: $(VENV)/test.stamp  ## install everything that serving, testing and checking need
+
+# ---------------------------------------------------------------- daily work
+serve: $(VENV)/serve.stamp  ## serve the first sample model on PORT (5001)
+	@echo
+	@echo "  Paste into another terminal:"
+	@echo
+	@echo "    curl -s http://127.0.0.1:$(PORT)/score -H 'Content-Type: application/json' -d @$(SAMPLE)/request.json"
+	@echo
+	@exec $(BIN)/azmlinfsrv --entry_script $(SAMPLE)/score.py --model_dir $(SAMPLE) --port $(PORT)
+
+check: $(VENV)/test.stamp  ## format, lint and types: seconds
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: check  ## check, then every test
+	$(BIN)/pytest -q -n $(TEST_WORKERS) $(PYTEST_ARGS)
+
+format: $(VENV)/test.stamp  ## let ruff put the code in order
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/test.stamp  ## measure ours and the peers on this machine, print the tables
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+soak: $(VENV)/test.stamp  ## a million requests with kills, resets and timeouts among them
+	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
+
+# ---------------------------------------------------------------- upkeep
+LOCK := $(UV) pip compile -q --universal --python-version 3.10 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+UPGRADE ?=
+
+lock: | $(UV)  ## lock the requirements again (UPGRADE=--upgrade takes the newest)
+	$(LOCK) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
+	$(LOCK) $(UPGRADE) --extra azureml --extra telemetry --extra dev pyproject.toml requirements/test.in -o requirements/test.txt
+	$(LOCK) -c requirements/test.txt pyproject.toml requirements/serve.in -o requirements/serve.txt
+	@! grep -n 'https\{0,1\}://' requirements/*.txt || { echo "a lock names an address"; exit 1; }
+
+clean:  ## remove everything that make made
+	rm -rf $(VENV) benchmarks/.venvs benchmarks/results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
