@@ -1,0 +1,119 @@
+"""The life of a worker process: connect, load the script, serve, exit."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import logging
+import mmap
+import os
+import socket
+from typing import List, Optional, Tuple
+
+from inference_server.scoring import errors, logs, wire
+from inference_server.scoring.channel import Channel, FrontGone, record
+from inference_server.scoring.config import ScoringConfig
+from inference_server.scoring.parent import die_with_parent
+from inference_server.scoring.script import Script, load
+from inference_server.scoring.worker import Worker, describe
+
+FAILED_EXIT = 3
+TOKEN_VARIABLE = "AZMLINFSRV_CHANNEL_TOKEN"
+
+logger = logging.getLogger("azmlinfsrv")
+
+
+def main(argv: List[str]) -> int:
+    """Run one worker, or a template that forks workers; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="bootstrap.py", description="a worker; started by the front only")
+    parser.add_argument("--parent", type=int, required=True, help="process id of the front")
+    parser.add_argument("--fd", type=int, help="descriptor of the channel's socket")
+    parser.add_argument("--page", type=int, help="descriptor of the shared page")
+    parser.add_argument("--connect", type=int, help="loopback port of the channel, instead of --fd")
+    parser.add_argument("--template", action="store_true", help="fork workers instead of serving")
+    options = parser.parse_args(argv)
+    faulthandler.enable()
+    channel = Channel(*_open(options.fd, options.page, options.connect))
+    die_with_parent(options.parent, channel.fileno())
+    try:
+        config = ScoringConfig.from_json(channel.next().body)
+        script = start_script(channel, config)
+        if script is None:
+            return FAILED_EXIT
+        if options.template:
+            from inference_server.scoring.template import Template, why_not_fork
+
+            refused = why_not_fork()
+            if refused is not None:
+                say(channel, wire.FAILED, {"summary": "WORKER_PRELOAD is not possible: " + refused, "detail": ""})
+                return FAILED_EXIT
+            return Template(channel, config, script).serve()
+        serve(channel, config, script)
+    except FrontGone:
+        pass
+    return 0
+
+
+def _open(fd: Optional[int], page: Optional[int], port: Optional[int]) -> Tuple[socket.socket, Optional[mmap.mmap]]:
+    token = os.environ.pop(TOKEN_VARIABLE, "")
+    if port is not None:
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(token.encode())
+        return sock, None
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(True)
+    os.set_inheritable(sock.fileno(), False)
+    if page is None:
+        return sock, None
+    shared = mmap.mmap(page, wire.PAGE_BYTES)
+    os.close(page)
+    return sock, shared
+
+
+def start_script(channel: Channel, config: ScoringConfig) -> Optional[Script]:
+    """Load the script and run init(). None when either failed: the front has been told why."""
+    forward = None
+    if config.app_insights_enabled:
+
+        def forward(entry: dict) -> None:  # type: ignore[type-arg]
+            body = json.dumps(entry).encode()
+            channel.put(record(wire.LOG, body=len(body)), b"", body)
+
+    logs.setup(config, forward)
+    print("Initializing logger")
+    logs.hook_print()
+    logger.info("Starting up app insights client")
+    try:
+        say(channel, wire.STATE, {"state": "loading", "doing": "score.py is being imported"})
+        script = load(config)
+        say(channel, wire.STATE, {"state": "loading", "doing": "init() is running"})
+        script.init()
+    except errors.UserScriptError as error:
+        say(channel, wire.FAILED, {"summary": error.summary, "detail": error.detail})
+        return None
+    return script
+
+
+def say(channel: Channel, kind: int, facts: object) -> None:
+    """Send one JSON record at once."""
+    body = json.dumps(facts).encode()
+    channel.put(record(kind, body=len(body)), b"", body)
+    channel.flush()
+
+
+def serve(channel: Channel, config: ScoringConfig, script: Script) -> None:
+    """Say ready and serve. Raises FrontGone."""
+    if config.threads > 1:
+        from inference_server.scoring.threaded import ThreadedWorker
+
+        worker = ThreadedWorker(channel, config, script)  # type: Worker
+    else:
+        worker = Worker(channel, config, script)
+    logger.info("Worker with pid %d ready for serving traffic", os.getpid())
+    body = describe(script)
+    channel.put(record(wire.READY, body=len(body)), b"", body)
+    channel.flush()
+    worker.serve()
+

@@ -1,0 +1,49 @@
+"""A streamed answer: the generator is pulled only as fast as its reader takes it."""
+
+from __future__ import annotations
+
+from typing import Callable, Iterator, Optional
+
+from inference_server.scoring import wire
+from inference_server.scoring.channel import Channel, FrontGone, Record, record
+
+NextControl = Callable[[bool], Optional[Record]]
+
+
+def send_stream(
+    channel: Channel, seq: int, chunks: Iterator[bytes], next_control: NextControl
+) -> Optional[BaseException]:
+    """Send `chunks` after the head of stream `seq` has gone; returns what broke the stream, or None.
+
+    `next_control(wait)` gives the front's CREDIT and CLOSE records for this stream. A reader that has left
+    (CLOSE) or a front that is stopping (None while waiting) closes the generator. Memory stays bounded: at
+    most wire.STREAM_CREDIT bytes are ahead of the reader.
+    """
+    credit = wire.STREAM_CREDIT
+    try:
+        for chunk in chunks:
+            if not chunk:
+                continue  # an empty chunk would end a chunked body
+            channel.put(record(wire.CHUNK, seq, body=len(chunk)), b"", chunk)
+            credit -= len(chunk)
+            while True:
+                control = next_control(credit <= 0)
+                if control is None:
+                    if credit > 0:
+                        break
+                    return None
+                if control.kind == wire.CLOSE:
+                    return None
+                credit += control.size
+    except FrontGone:
+        raise
+    except BaseException as error:
+        channel.put(record(wire.BROKEN, seq))
+        return error
+    else:
+        channel.put(record(wire.END, seq))
+        return None
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()

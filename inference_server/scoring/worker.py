@@ -1,0 +1,142 @@
+"""A worker: one loaded score.py, one loop that takes requests and gives answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import traceback
+from time import monotonic_ns
+from typing import Any, Dict, List, Optional, Tuple
+
+from inference_server.scoring import errors, wire
+from inference_server.scoring.channel import Channel, Record, record
+from inference_server.scoring.config import ScoringConfig
+from inference_server.scoring.limit import ScoringLimit, ScoringTimeout
+from inference_server.scoring.request import Request
+from inference_server.scoring.results import Answer
+from inference_server.scoring.results import answer as answer_of
+from inference_server.scoring.script import Script
+from inference_server.scoring.stream import NextControl, send_stream
+
+logger = logging.getLogger("azmlinfsrv")
+
+
+class Worker:
+    """Owns the script and the channel; run() is called on the main thread, one request at a time."""
+
+    def __init__(self, channel: Channel, config: ScoringConfig, script: Script) -> None:
+        self.channel = channel
+        self.config = config
+        self.script = script
+        self._limit = ScoringLimit(config.scoring_timeout_ms, channel)
+        self._run = script.run
+        self._forked = False
+        # A script may fork inside run(): the child owns neither the channel nor the right to answer.
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._mark_forked)
+
+    def _mark_forked(self) -> None:
+        self._forked = True
+
+    def serve(self) -> None:
+        """Until the front says stop. Raises FrontGone when it is no longer there."""
+        channel = self.channel
+        while True:
+            record = channel.next()
+            if record.kind == wire.SCORE:
+                self.score(record)
+            elif record.kind == wire.STOP:
+                channel.flush()
+                return
+
+    def score(self, request: Record) -> None:
+        """One request, from its record to its answer."""
+        channel = self.channel
+        seq = request.seq
+        if not channel.take(seq):
+            channel.put(record(wire.WITHDRAWN, seq))
+            return
+        answer, exec_ms = self._answer(request)
+        if self._forked:
+            os._exit(0)
+        body = answer.body
+        if isinstance(body, bytes):
+            channel.put(*pack_head(wire.ANSWER, seq, answer, exec_ms, len(body)), body)
+            return
+        channel.put(*pack_head(wire.STREAM, seq, answer, exec_ms, 0))
+        broke = send_stream(channel, seq, body, self._control_of(seq))
+        if broke is not None:
+            log_failure(broke)
+
+    def _control_of(self, seq: int) -> NextControl:
+        return lambda wait: self.channel.next_control(seq, wait)
+
+    def _answer(self, request: Record) -> Tuple[Answer, Optional[float]]:
+        """The answer, and how many milliseconds run() took when its value could be turned into one."""
+        _, method, _, query, meta, body, _ = request
+        cells = self.channel.cells
+        try:
+            arguments = self.script.arguments(Request(wire.METHODS[method], query, body, meta))
+        except errors.BadInput as refused:
+            return refused.answer, None
+        except BaseException as error:
+            log_failure(error)
+            return errors.internal_error(error), None
+        began = cells[wire.BEGAN] = monotonic_ns()
+        try:
+            result = self._limit.run(self._run, arguments)
+        except (ScoringTimeout, TimeoutError) as error:
+            log_failure(error)
+            return errors.timed_out(self.config.scoring_timeout_ms), None
+        except BaseException as error:
+            log_failure(error)
+            return errors.script_failed(error), None
+        exec_ms = (monotonic_ns() - began) * 1e-6
+        cells[wire.BEGAN] = 0
+        try:
+            return answer_of(result), exec_ms
+        except BaseException as error:
+            log_failure(error)
+            return errors.internal_error(error), None
+
+
+def log_failure(error: BaseException) -> None:
+    """The whole story goes to the log; the caller sees a fixed text."""
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    logger.error("Encountered Exception: %s", text.rstrip())
+
+
+def pack_head(
+    kind: int, seq: int, answer: Answer, exec_ms: Optional[float], body_bytes: int
+) -> Tuple[bytes, bytes]:
+    """The record header of an answer, and its header block of CRLF-ended lines."""
+    flags = 0 if answer.failed is None else wire.FAILED_TRUE if answer.failed else wire.FAILED_FALSE
+    if exec_ms is not None:
+        flags |= wire.HAS_EXEC_MS
+    content_type = wire.CONTENT_TYPE_CODES.get(answer.content_type)
+    lines = answer.headers  # type: List[Tuple[str, str]]
+    if content_type is None:
+        lines = [("Content-Type", answer.content_type), *lines]
+        content_type = 0
+    headers = b""
+    if lines:
+        headers = "".join([f"{name}: {value}\r\n" for name, value in lines]).encode("latin-1")
+    head = wire.TO_FRONT.pack(
+        kind, flags, content_type, seq, answer.status, exec_ms or 0.0, len(headers), body_bytes
+    )
+    return head, headers
+
+
+def describe(script: Script) -> bytes:
+    """What the front must know of a loaded script: the body of READY."""
+    facts = {
+        "pid": os.getpid(),
+        "mode": script.mode,
+        "needs_headers": script.needs_headers,
+        "needs_content_type": script.needs_content_type,
+        "accepts_options": script.accepts_options,
+        "accepts_head": script.accepts_head,
+        "swaggers": script.swaggers,
+    }  # type: Dict[str, Any]
+    return json.dumps(facts).encode()
