@@ -1,0 +1,58 @@
+"""What the health routes say: a pure reading of the workers' states, made into JSON for a person."""
+
+from __future__ import annotations
+
+import json
+
+from inference_server.lifecycle import ServerState
+from inference_server.messages import Answer, HealthReport, WorkerReport
+
+_TEXT = b"text/plain; charset=utf-8"
+_HTML = b"text/html; charset=utf-8"
+
+
+def root(report: HealthReport) -> Answer:
+    """`/`: 200 `Healthy` while a worker can take requests, else 503 and the reason as text."""
+    if report.state is ServerState.READY:
+        return Answer(200, b"Healthy", _HTML, failed=None)
+    return Answer(
+        503, report.reason.encode("utf-8", "replace"), _TEXT, failed=None, headers=b"Retry-After: 1\r\n"
+    )
+
+
+def live(report: HealthReport) -> Answer:
+    """`/livez`: 200 as long as the front answers at all; the report says what is behind it."""
+    return _answer(200, report)
+
+
+def ready(report: HealthReport) -> Answer:
+    """`/readyz`: 200 while a worker can take requests."""
+    return _answer(200 if report.state is ServerState.READY else 503, report)
+
+
+def startup(report: HealthReport) -> Answer:
+    """`/startupz`: 503 until a worker has been ready once, then 200 for ever."""
+    return _answer(200 if report.started else 503, report)
+
+
+def _answer(status: int, report: HealthReport) -> Answer:
+    body = {
+        "status": report.state.value,
+        "reason": report.reason,
+        "started": report.started,
+        "queued": report.queued,
+        "workers": [_worker(worker) for worker in report.workers],
+    }
+    return Answer(status, json.dumps(body, indent=2).encode("ascii") + b"\n", failed=None)
+
+
+def _worker(report: WorkerReport) -> dict[str, object]:
+    return {
+        "worker": report.worker,
+        "pid": report.pid,
+        "state": report.state.value,
+        "since_s": round(report.seconds, 3),
+        "restarts": report.restarts,
+        "last_error": report.last_error,
+        "reason": report.reason,
+    }

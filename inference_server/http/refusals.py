@@ -1,0 +1,44 @@
+"""Every answer the server gives on its own: the fixed texts, and the one table from errors to statuses."""
+
+from __future__ import annotations
+
+import json
+
+from inference_server.errors import RequestRefused, Unavailable
+from inference_server.messages import Answer
+
+NOT_FOUND = (
+    "The requested URL was not found on the server. If you entered the URL manually please check your "
+    "spelling and try again."
+)
+METHOD_NOT_ALLOWED = "The method is not allowed for the requested URL."
+HEAD_NOT_ALLOWED = "Method not allowed"  # HEAD /score, unless the script asked for raw requests
+INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
+
+# error -> (status, more header lines); the first that fits
+_STATUSES: tuple[tuple[type[Exception], int, bytes], ...] = (
+    (Unavailable, 503, b"Retry-After: 1\r\n"),
+    (Exception, 500, b""),
+)
+
+
+def message(status: int, text: str, headers: bytes = b"") -> Answer:
+    """An answer with the JSON body `{"message": text}`; `headers`: more lines, each ended by CRLF."""
+    return Answer(status, json.dumps({"message": text}).encode("ascii"), headers=headers)
+
+
+def not_found() -> Answer:
+    return message(404, NOT_FOUND)
+
+
+def method_not_allowed(allow: str, text: str = METHOD_NOT_ALLOWED) -> Answer:
+    """405; `allow`: the methods that are, as `GET, HEAD`."""
+    return message(405, text, b"Allow: %b\r\n" % allow.encode("ascii"))
+
+
+def answer_to(error: Exception) -> Answer:
+    """What the caller gets for `error`. The text of an error that is not ours stays in the log."""
+    if isinstance(error, RequestRefused):
+        return message(error.status, error.message)
+    status, headers = next((status, lines) for kind, status, lines in _STATUSES if isinstance(error, kind))
+    return message(status, INTERNAL_ERROR if status == 500 else str(error), headers)
