@@ -15,7 +15,7 @@ KNOWN = {
     "azureml_inference_server_http.log_config.AMLLogFormatter": "inference_server.scoring.logs.AMLLogFormatter",
     "azureml_inference_server_http.log_config.RootAccessFilter": "inference_server.scoring.logs.RootAccessFilter",
 }
-STREAM_HANDLERS = ("logging.StreamHandler", "StreamHandler")
+STREAM_HANDLER = "logging.StreamHandler"
 
 
 class LoggingConfigError(ValueError):
@@ -53,7 +53,7 @@ def apply(path: str, config: Dict[str, Any], stdout: Any, stderr: Any) -> None:
     streams = {"ext://sys.stdout": stdout, "ext://sys.stderr": stderr}
     try:
         for handler in config.get("handlers", {}).values():
-            if handler.get("class") in STREAM_HANDLERS:
+            if handler.get("class") == STREAM_HANDLER:
                 handler.setdefault("stream", "ext://sys.stderr")
             stream = handler.get("stream")
             if isinstance(stream, str):
