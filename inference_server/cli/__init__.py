@@ -1,0 +1,27 @@
+"""The doors: what the command `azmlinfsrv` does with its words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+COMMANDS: dict[
+    str, Callable[[Sequence[str]], int]
+] = {}  # a first word that is not a flag, and who takes the rest
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code. Without a command word the server is started."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0].startswith("-"):
+        from inference_server.cli.serve import serve
+
+        return serve(words)
+    command = COMMANDS.get(words[0])
+    if command is None:
+        from inference_server.cli.flags import refuse
+
+        return refuse(
+            f"there is no command {words[0]!r}; to serve a script: azmlinfsrv --entry_script score.py"
+        )
+    return command(words[1:])

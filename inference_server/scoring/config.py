@@ -27,6 +27,7 @@ class ScoringConfig(NamedTuple):
     app_insights_log_response: bool = True
     mdc_storage_enabled: bool = False
     development: bool = False  # error answers carry location and traceback
+    debug_port: Optional[int] = None  # where a debugger listens; the worker connects and waits for it
     server_version: str = ""
 
     def to_json(self) -> bytes:

@@ -1,0 +1,37 @@
+"""Every setting of the server: declared once, read once, handed on as frozen records.
+
+`load()` is the only reader of the environment. A value given by flag wins over one given by variable, that over
+the JSON configuration file, that over the default.
+"""
+
+from inference_server.settings.declare import Declared
+from inference_server.settings.groups import (
+    HttpSettings,
+    ListenSettings,
+    QueueSettings,
+    ScriptSettings,
+    ServiceSettings,
+    SupervisorSettings,
+    TelemetrySettings,
+    WorkerSettings,
+)
+from inference_server.settings.load import load
+from inference_server.settings.problems import BadSettings
+from inference_server.settings.record import DECLARED, SECTIONS, Settings
+
+__all__ = [
+    "DECLARED",
+    "SECTIONS",
+    "BadSettings",
+    "Declared",
+    "HttpSettings",
+    "ListenSettings",
+    "QueueSettings",
+    "ScriptSettings",
+    "ServiceSettings",
+    "Settings",
+    "SupervisorSettings",
+    "TelemetrySettings",
+    "WorkerSettings",
+    "load",
+]

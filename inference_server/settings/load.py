@@ -1,0 +1,115 @@
+"""From flags, the environment and the configuration file to `Settings`; the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from inference_server.settings import config_file
+from inference_server.settings.config_file import ConfigFile
+from inference_server.settings.declare import Declared
+from inference_server.settings.groups import LOG_LEVELS
+from inference_server.settings.problems import BadSettings, block
+from inference_server.settings.record import DECLARED, SECTIONS, Settings
+
+_KEY_SHAPE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+KEY_ACCEPTED = ("Valid Application Insights instrumentation key provided.",)
+KEY_REFUSED = (
+    "Invalid Application Insights instrumentation key provided.",
+    "Application Insights has been disabled.",
+)
+
+
+def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read all settings: a flag wins over a variable, that over the configuration file, that over the default.
+
+    `flags` holds values by the names of `Declared.key`, already read. `environ` is the process's own unless given.
+    Raises BadSettings, which names every value that cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    reader = _Reader(flags or {}, environ)
+    app_root = reader.value("script.app_root")
+    named = reader.value("script.config_file")
+    script = reader.value("script.entry_script")
+    found = config_file.find(
+        named, app_root or os.getcwd(), os.path.join(app_root or os.getcwd(), script) if script else None
+    )
+    reader.file = config_file.load(found, (name for declared in DECLARED.values() for name in declared.env))
+    groups = {section: group(**reader.section(section)) for section, group in SECTIONS.items()}
+    if reader.problems:
+        raise BadSettings(
+            [text for _, text in reader.problems], min(exit_code for exit_code, _ in reader.problems)
+        )
+    settings = Settings(**groups, given=reader.given, environment=environ, config_path=found)
+    if named and not os.path.exists(named):
+        settings = settings.noting(f"The config file {named} does not exist; it is ignored.")
+    return _checked(settings)
+
+
+class _Reader:
+    """Finds the value of one setting after another, and keeps what went wrong."""
+
+    def __init__(self, flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+        self.flags = flags
+        self.environ = environ
+        self.any_case = {name.upper(): name for name in environ}
+        self.file = ConfigFile()
+        self.given: dict[str, str] = {}  # where a value that is not the default came from
+        self.problems: list[tuple[int, str]] = []  # exit code, text
+
+    def section(self, section: str) -> dict[str, Any]:
+        return {item.name: self.value(key) for key, item in DECLARED.items() if item.section == section}
+
+    def value(self, key: str) -> Any:
+        if self.flags.get(key) is not None:
+            self.given[key] = "flag"
+            return self.flags[key]
+        declared = DECLARED[key]
+        for name in declared.env:
+            actual = name if name in self.environ else self.any_case.get(name.upper())
+            if actual and self.environ[actual]:
+                return self._read(declared, name, self.environ[actual], "environment variable")
+        for name in declared.env:
+            if self.file.values.get(name):
+                return self._read(declared, name, self.file.values[name], "config file")
+        return declared.default
+
+    def _read(self, declared: Declared, name: str, text: str, source: str) -> Any:
+        self.given[declared.key] = source
+        try:
+            return declared.read(text)
+        except ValueError as error:
+            unit = f", in {declared.unit}" if declared.unit else ""
+            where = (
+                f"{source}: {name}"
+                if source != "config file"
+                else f"config file: {self.file.path}, key: {name}"
+            )
+            problem = (declared.exit_code, block(name, f"{error}{unit}", where))
+            if problem not in self.problems:
+                self.problems.append(problem)
+            return declared.default
+
+
+def _checked(settings: Settings) -> Settings:
+    """Settle what depends on more than one value."""
+    script = settings.script
+    changes: dict[str, Any] = {"script.app_root": os.path.abspath(script.app_root)}
+    known = settings.telemetry.log_level.strip().upper() in LOG_LEVELS
+    if not known:
+        settings = settings.noting(
+            f"AZUREML_LOG_LEVEL {settings.telemetry.log_level!r} is not one of {', '.join(LOG_LEVELS)}; INFO is used."
+        )
+    enabled = (
+        settings.telemetry.app_insights_enabled or settings.given.get("telemetry.app_insights_key") == "flag"
+    )
+    key = settings.telemetry.app_insights_key
+    valid = bool(_KEY_SHAPE.fullmatch(key))
+    changes["telemetry.app_insights_enabled"] = enabled and valid
+    settings = settings.changed(changes)
+    if enabled and key:
+        settings = replace(settings, key_lines=KEY_ACCEPTED if valid else KEY_REFUSED)
+    return settings
