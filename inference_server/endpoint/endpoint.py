@@ -1,0 +1,51 @@
+"""An endpoint: one address, and the deployments behind it."""
+
+from __future__ import annotations
+
+from inference_server.endpoint.deployment import Deployment
+from inference_server.lifecycle import ServerState
+from inference_server.messages import HealthReport, ScoringRequest
+from inference_server.workers.requests import ScriptFacts
+
+
+class Endpoint:
+    """Routes requests to deployments and says how all of it is. Today there is one deployment: it gets all."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+
+    @property
+    def facts(self) -> ScriptFacts | None:
+        return self.deployment.facts
+
+    def submit(self, request: ScoringRequest) -> None:
+        """Resolve `request` in due time, whatever happens."""
+        self.deployment.submit(request)
+
+    def leave(self, request: ScoringRequest) -> None:
+        """The caller of `request` has gone."""
+        self.deployment.leave(request)
+
+    async def start(self) -> None:
+        """Raises StartError when the script cannot be started."""
+        await self.deployment.start()
+
+    async def stop(self, grace: float) -> None:
+        await self.deployment.stop(grace)
+
+    def health(self) -> HealthReport:
+        """A reading of the workers' states as they are now."""
+        pool = self.deployment.pool
+        state, reason = self._state()
+        started = pool.facts is not None
+        return HealthReport(state, reason, started, len(self.deployment.queue), tuple(pool.reports()))
+
+    def _state(self) -> tuple[ServerState, str]:
+        pool = self.deployment.pool
+        if self.deployment.draining:
+            return ServerState.DRAINING, "finishes what was accepted, then stops"
+        if pool.serving:
+            return ServerState.READY, f"{pool.serving} of {pool.size} worker(s) serve"
+        if pool.facts is None:
+            return ServerState.STARTING, "the first worker is not ready yet"
+        return ServerState.UNAVAILABLE, pool.down or "no worker serves now; one is being started"

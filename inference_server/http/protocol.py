@@ -1,0 +1,414 @@
+"""One connection: requests in, answers out, in order. The scoring route is answered right here.
+
+Our own asyncio protocol on uvicorn's constructor contract. A scoring request costs no ASGI scope, no coroutine
+and no task: its head is scanned (or known from the request before), a ScoringRequest goes to the endpoint, and
+its answer comes back through the callback it carries. Every other route is an ASGI application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any, ClassVar, cast
+
+from inference_server.errors import RequestRefused
+from inference_server.http import answers, diagnosis, refusals, scoring
+from inference_server.http.app_call import AppCall
+from inference_server.http.chunks import ChunkReader
+from inference_server.http.head import RequestHead, scan
+from inference_server.http.identity import Identity
+from inference_server.http.site import NEVER, Site, Sweep
+from inference_server.http.writer import StreamWriter
+from inference_server.messages import Answer, ScoringRequest
+
+PIPELINE_BYTES = 64 * 1024  # read ahead of an answer; more is left in the system's buffers
+JOIN_BYTES = 64 * 1024  # a smaller body goes out in one piece with its head
+
+# What a connection does now.
+HEAD, BODY, ANSWER, CLOSING = range(4)
+
+
+class ScoringProtocol(asyncio.Protocol):
+    """Made by uvicorn for each connection. Subclass with a `site`: see `protocol_for`."""
+
+    site: ClassVar[Site]
+    sweep: ClassVar[Sweep | None] = None
+
+    def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+        self.loop: asyncio.AbstractEventLoop = _loop or asyncio.get_event_loop()
+        self.due = NEVER  # when this connection has waited too long, monotonic seconds
+        self.connections = server_state.connections
+        self.tasks = server_state.tasks
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.client = ""
+        self.client_address: tuple[str, int] | None = None
+        self.server_address: tuple[str, int] | None = None
+        self.scheme = "http"
+        self._state = HEAD
+        self._data = b""  # bytes that wait: an unfinished head, or requests read ahead
+        self._known_bytes = b"\x00"  # the head before this one, as bytes; this value begins no request
+        self._known: RequestHead = cast(RequestHead, None)
+        self._head: RequestHead = cast(RequestHead, None)
+        self._pieces: list[bytes] = []
+        self._missing = 0  # bytes of the body still to come
+        self._chunks: ChunkReader | None = None
+        self._identity: Identity = cast(Identity, None)
+        self._request: ScoringRequest | None = None
+        self._call: AppCall | None = None
+        self._stream: StreamWriter | None = None
+        self._arrived = 0.0
+        self._last = False  # the answer in the making is the last one here
+        self._paused = False  # the client does not take what is written
+        self._unread = 0  # bytes it had not taken when last looked at
+        self._reading = True
+        self._health_only = False
+
+    # ------------------------------------------------------------ asyncio's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        site = self.site
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        if isinstance(peer, tuple):
+            self.client_address = (peer[0], peer[1])
+            self.client = peer[0]
+        if isinstance(own, tuple):
+            self.server_address = (own[0], own[1])
+            self._health_only = own[1] == site.health_port
+        if transport.get_extra_info("sslcontext"):
+            self.scheme = "https"
+        self.connections.add(self)
+        self.due = monotonic() + site.timeouts.header
+        sweep = type(self).sweep
+        if sweep is None:
+            sweep = type(self).sweep = Sweep(site.timeouts.sweep, self.connections)
+        sweep.start(self.loop)
+        if site.max_connections and len(self.connections) > site.max_connections and not self._health_only:
+            self._refuse(refusals.message(503, "The server has as many connections as it may hold."))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connections.discard(self)
+        self._state = CLOSING
+        self._data = b""
+        self._client_left()
+
+    def eof_received(self) -> bool | None:
+        if self._state == BODY or (self._state == HEAD and self._data):
+            self._refuse(refusals.message(400, "The connection was closed before the request was complete."))
+            return True
+        # A client that has closed its side while it waits is taken to have left, as gateways do.
+        self._client_left()
+        return None
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self._unread = self.transport.get_write_buffer_size()
+        self.due = monotonic() + self.site.timeouts.write
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._stream is not None:
+            self.due = NEVER
+            self._stream.resume()
+        elif self._state == HEAD:
+            self.due = monotonic() + self.site.timeouts.keep_alive
+            self._next()
+        elif self._state == ANSWER:
+            self.due = NEVER
+
+    def overdue(self, now: float) -> None:
+        """Called by the sweep once `due` has passed."""
+        if self._paused or self._state == CLOSING:
+            unread = self.transport.get_write_buffer_size()
+            if unread < self._unread:  # slow, but it reads
+                self._unread = unread
+                self.due = now + self.site.timeouts.write
+            else:
+                self.transport.abort()
+        elif self._state == BODY or self._data:
+            self._refuse(refusals.message(408, "The request did not arrive in time."))
+        elif self._state == HEAD:
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """uvicorn's word that the server stops: finish what was accepted, then close."""
+        self._last = True
+        if self._state == HEAD and not self._data:
+            self.transport.close()
+
+    # ------------------------------------------------------------ reading
+
+    def data_received(self, data: bytes) -> None:
+        state = self._state
+        if state == HEAD:
+            if self._paused:
+                self._read_ahead(data)
+            else:
+                self._take(self._data + data if self._data else data)
+        elif state == BODY:
+            self._more_body(data)
+        elif state == ANSWER:
+            self._read_ahead(data)
+
+    def _read_ahead(self, data: bytes) -> None:
+        self._data += data
+        if len(self._data) > PIPELINE_BYTES and self._reading:
+            self._reading = False
+            self.transport.pause_reading()
+
+    def _next(self) -> None:
+        """Go on with what was read ahead."""
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
+        if self._state == HEAD and self._data and not self._paused:
+            data, self._data = self._data, b""
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """The beginning of a request, and all that came with it."""
+        known = self._known_bytes
+        if data.startswith(known):
+            head = self._known
+            at = len(known)
+        else:
+            end = data.find(b"\r\n\r\n")
+            try:
+                if end < 0:
+                    diagnosis.incomplete(data, self.site.limits)
+                    if not self._data:
+                        self.due = monotonic() + self.site.timeouts.header
+                    self._data = data
+                    return
+                at = end + 4
+                raw = data[:at]
+                head = scan(raw, self.site.limits)
+            except RequestRefused as refused:
+                self._refuse(refusals.answer_to(refused))
+                return
+            self._known_bytes = raw
+            self._known = head
+        self._data = b""
+        self._head = head
+        self._arrived = monotonic()
+        size = head.content_length
+        if size:
+            body = data[at : at + size]
+            missing = size - len(body)
+            if missing:
+                self._begin_body(body, missing)
+                return
+            if len(data) > at + size:
+                self._data = data[at + size :]
+            self._request_complete([body], size)
+        elif head.chunked:
+            self._chunks = ChunkReader(self.site.limits)
+            self._begin_body(b"", 0)
+            if len(data) > at:
+                self._more_body(data[at:])
+        else:
+            if len(data) > at:
+                self._data = data[at:]
+            self._request_complete([], 0)
+
+    def _begin_body(self, body: bytes, missing: int) -> None:
+        self._state = BODY
+        self._pieces = [body] if body else []
+        self._missing = missing
+        self.due = self._arrived + self.site.timeouts.body
+        if self._head.expect_continue and not body:
+            self.transport.write(answers.CONTINUE)
+
+    def _more_body(self, data: bytes) -> None:
+        chunks = self._chunks
+        if chunks is None:
+            missing = self._missing
+            if len(data) > missing:
+                self._data = data[missing:]
+                data = data[:missing]
+            self._pieces.append(data)
+            self._missing = missing = missing - len(data)
+            if missing:
+                self.due = monotonic() + self.site.timeouts.body
+                return
+            self._request_complete(self._pieces, self._head.content_length)
+            return
+        try:
+            complete = chunks.feed(data)
+        except RequestRefused as refused:
+            self._refuse(refusals.answer_to(refused))
+            return
+        if complete:
+            self._chunks = None
+            self._data = chunks.rest
+            self._request_complete(chunks.pieces, chunks.total)
+        else:
+            self.due = monotonic() + self.site.timeouts.body
+
+    # ------------------------------------------------------------ routing
+
+    def _request_complete(self, pieces: list[bytes], size: int) -> None:
+        head = self._head
+        self._state = ANSWER
+        self._pieces = []
+        self.due = NEVER
+        if not head.keep_alive:
+            self._last = True
+        if not head.is_score or self._health_only:
+            self._call = AppCall(self, self.site.health_app if self._health_only else self.site.app, head, pieces)
+            return
+        self._identity = identity = head.identity()
+        answer = scoring.answer_without_worker(self.site, head, identity)
+        if answer is not None:
+            self._answer(answer)
+            return
+        request = ScoringRequest(
+            head, pieces, size, self._arrived, self._answer, identity.request_id, self.client, "", self.scheme
+        )
+        self._request = request
+        scoring.set_deadline(self.site, request)
+        self.site.endpoint.submit(request)
+
+    # ------------------------------------------------------------ answering
+
+    def _answer(self, answer: Answer) -> None:
+        """The answer to the scoring request in hand."""
+        head = self._head
+        site = self.site
+        if answer.stream is not None:
+            self._begin_stream(answer)
+            return
+        cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
+        raw = site.heads.render(answer, self._identity.lines, cors, head.version, not self._last)
+        body = answer.body
+        if answers.framing(answer, head.method, head.version) == answers.NO_BODY:
+            body = b""
+        if len(body) < JOIN_BYTES:
+            self.transport.write(raw + body)
+        else:
+            self.transport.writelines((raw, body))
+        self._note(answer, len(body), len(raw))
+        self._finish()
+
+    def _begin_stream(self, answer: Answer) -> None:
+        head = self._head
+        site = self.site
+        assert answer.stream is not None
+        how = answers.framing(answer, head.method, head.version)
+        if how == answers.UNTIL_CLOSE:
+            self._last = True
+        cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
+        raw = site.heads.render(answer, self._identity.lines, cors, head.version, not self._last)
+        self.transport.write(raw)
+        self._stream = StreamWriter(self.transport, answer.stream, how == answers.CHUNKED, self._stream_over)
+        self._stream.begin(answer, len(raw), discard=how == answers.NO_BODY)
+        if self._paused and self._stream is not None:
+            self._stream.pause()
+
+    def _stream_over(self, writer: StreamWriter, complete: bool) -> None:
+        """The last chunk was written, or the stream broke: then the caller must see that it is not whole."""
+        self._stream = None
+        self._note(writer.answer, None, writer.head_bytes, writer.sent)
+        if complete:
+            self._finish()
+        else:
+            self._state = CLOSING
+            self.transport.abort()
+
+    def app_answered(self, status: int, body_bytes: int, head_bytes: int) -> None:
+        """The application's answer has been written."""
+        self._call = None
+        self._note_app(status, body_bytes, head_bytes)
+        self._finish()
+
+    def _finish(self) -> None:
+        """One request is done with; on to the next, if there is to be one."""
+        self._request = None
+        if self._last:
+            self._close()
+            return
+        self._state = HEAD
+        if not self._paused:
+            self.due = monotonic() + self.site.timeouts.keep_alive
+        if self._data:
+            self.loop.call_soon(self._next)
+
+    def _close(self) -> None:
+        self._state = CLOSING
+        self._data = b""
+        self._unread = self.transport.get_write_buffer_size()
+        self.due = monotonic() + self.site.timeouts.write
+        self.transport.close()
+
+    def _refuse(self, answer: Answer) -> None:
+        """Answer what is not a request we serve, and close: nobody knows where the next one begins."""
+        self._last = True
+        raw = self.site.heads.render(answer, b"", b"", b"HTTP/1.1", False)
+        self.transport.write(raw + answer.body)
+        self.site.metrics.answered("refused", answer.status, 0.0, None, None, 0, len(raw) + len(answer.body))
+        self._close()
+
+    def _client_left(self) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            self.site.endpoint.leave(request)
+        if self._stream is not None:
+            self._stream.client_left()
+            self._stream = None
+        if self._call is not None:
+            self._call.client_left()
+            self._call = None
+
+    # ------------------------------------------------------------ counting
+
+    def _note(self, answer: Answer, length: int | None, head_bytes: int, sent: int = 0) -> None:
+        site = self.site
+        head = self._head
+        latency = monotonic() - self._arrived
+        request = self._request
+        queued = request.sent - self._arrived if request is not None and request.sent else None
+        run = answer.exec_ms
+        site.metrics.answered(
+            "/score",
+            answer.status,
+            latency,
+            queued,
+            run * 0.001 if run is not None else None,
+            request.body_bytes if request is not None else 0,
+            head_bytes + (sent if length is None else length),
+        )
+        self._log(answer.status, length, latency, answer.status != 405 and answer.status != 431, sent)
+        if site.insights is not None:
+            scoring.tell_insights(site, head, self._identity, answer, latency, length is None)
+
+    def _note_app(self, status: int, body_bytes: int, head_bytes: int) -> None:
+        latency = monotonic() - self._arrived
+        path = self._head.path
+        scored = path == "/swagger.json" and status != 405 and status != 431
+        route = path if status not in (404, 405) else "other"
+        self.site.metrics.answered(route, status, latency, None, None, 0, head_bytes + body_bytes)
+        self._log(status, body_bytes, latency, scored)
+
+    def _log(self, status: int, length: int | None, latency: float, scored: bool, sent: int = 0) -> None:
+        access = self.site.access
+        if access is None:
+            return
+        head = self._head
+        get = head.get
+        if access.record(
+            self.client,
+            head.request_line,
+            status,
+            length,
+            latency * 1000,
+            get(b"referer") or b"",
+            get(b"user-agent") or b"",
+            scored,
+            sent,
+        ):
+            self.loop.call_soon(access.flush)
+
+
+def protocol_for(site: Site) -> type[ScoringProtocol]:
+    """A protocol class for one server, as uvicorn's `http=` takes it."""
+    return type("ScoringProtocol", (ScoringProtocol,), {"site": site, "sweep": None})

@@ -1,0 +1,46 @@
+"""The scoring route's own rules: which requests need no worker, and until when the others are wanted.
+
+Shared by the protocol and the plain ASGI application, so that both answer alike.
+"""
+
+from __future__ import annotations
+
+from inference_server.http import refusals
+from inference_server.http.head import RequestHead
+from inference_server.http.identity import DEPRECATED, Identity
+from inference_server.http.site import Site
+from inference_server.messages import Answer, ScoringRequest
+
+ALLOW = "GET, POST, OPTIONS"
+HTML = b"text/html; charset=utf-8"
+TIMEOUT_HEADER = b"x-ms-request-timeout-ms"
+
+
+def answer_without_worker(site: Site, head: RequestHead, identity: Identity) -> Answer | None:
+    """The answer to a request that no script sees, or None: it goes to a worker."""
+    if identity.deprecated:
+        site.warn(DEPRECATED)
+    if identity.refusal:
+        return refusals.message(431, identity.refusal)
+    method = head.method
+    if method == "POST" or method == "GET":
+        return None
+    facts = site.endpoint.facts
+    if method == "OPTIONS":
+        return None if facts is not None and facts.accepts_options else Answer(200, b"", HTML)
+    if method == "HEAD":
+        if facts is not None and facts.accepts_head:
+            return None
+        return refusals.method_not_allowed(ALLOW, refusals.HEAD_NOT_ALLOWED)
+    return refusals.method_not_allowed(ALLOW)
+
+
+def set_deadline(site: Site, request: ScoringRequest) -> None:
+    """Give the request the deadline it asks for, or the server's: the earlier of the two."""
+    limit = site.request_timeout
+    asked = request.head.get(TIMEOUT_HEADER)
+    if asked is not None and asked.isdigit() and len(asked) < 12 and int(asked):
+        seconds = int(asked) / 1000
+        limit = min(limit, seconds) if limit else seconds
+    if limit:
+        request.deadline = request.arrived + limit
