@@ -126,7 +126,9 @@ def from_scope(scope: Mapping[str, Any]) -> RequestHead:
     if query:
         target = target.partition(b"?")[0] + b"?" + query
     version = b"HTTP/" + str(scope.get("http_version", "1.1")).encode("ascii")
-    path = path.removeprefix(scope.get("root_path", ""))
+    root: str = scope.get("root_path", "")
+    if path == root or path.startswith(root + "/"):
+        path = path[len(root) :]
     return RequestHead(scope["method"], target, "/" + path.lstrip("/"), query, version, headers)
 
 
