@@ -1,0 +1,97 @@
+"""The module names that scripts written for Microsoft's server import, answered by ours.
+
+`azureml_inference_server_http.*` is ours even where the real package is installed, and so are the two leaf
+modules of `azureml.contrib.services`. Every other `azureml.*` stays what it is: its parents are made up only
+where nothing else provides them, and even then look for real packages each time something is imported.
+
+Nothing is imported before a script asks for it: two finders on sys.meta_path are all that is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Dict, Iterator, Optional, Sequence
+
+# What Microsoft's package said of itself when its contract was fixed; scripts compare against it.
+VERSION = "1.5.1"
+
+_ROOM = "inference_server.scoring."
+
+# alias -> our module whose public names it carries
+ALIASES = {
+    "azureml_inference_server_http.api.aml_request": _ROOM + "aml_request",
+    "azureml_inference_server_http.api.aml_response": _ROOM + "aml_response",
+    "azureml_inference_server_http.log_config": _ROOM + "logs",
+    "azureml.contrib.services.aml_request": _ROOM + "aml_request",
+    "azureml.contrib.services.aml_response": _ROOM + "aml_response",
+}
+# package -> the names it has
+PACKAGES: Dict[str, Dict[str, Any]] = {
+    "azureml_inference_server_http": {"__version__": VERSION},
+    "azureml_inference_server_http.api": {},
+}
+# parents that a really installed azureml may own
+SHARED = frozenset({"azureml", "azureml.contrib", "azureml.contrib.services"})
+
+
+def install() -> None:
+    """Make the names importable. Calling it again does nothing."""
+    if not any(isinstance(finder, _OurNames) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _OurNames())
+        sys.meta_path.append(_MissingParents())
+
+
+class _OurNames(MetaPathFinder, Loader):
+    """First in line: the names that are always ours."""
+
+    def find_spec(
+        self, fullname: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None
+    ) -> Optional[ModuleSpec]:
+        if fullname in ALIASES or fullname in PACKAGES:
+            return importlib.util.spec_from_loader(fullname, self, is_package=fullname in PACKAGES)
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        if name in PACKAGES:
+            vars(module).update(PACKAGES[name])
+            return
+        ours = importlib.import_module(ALIASES[name])
+        public = getattr(ours, "__all__", None) or [key for key in vars(ours) if not key.startswith("_")]
+        vars(module).update({key: getattr(ours, key) for key in public})
+        vars(module)["__all__"] = list(public)
+
+
+class _MissingParents(MetaPathFinder, Loader):
+    """Last in line: packages above the two leaf modules, where nobody else has them."""
+
+    def find_spec(
+        self, fullname: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None
+    ) -> Optional[ModuleSpec]:
+        if fullname not in SHARED:
+            return None
+        return importlib.util.spec_from_loader(fullname, self, is_package=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # A module's __path__ may be any iterable of folders; importlib walks it anew for every import.
+        vars(module)["__path__"] = _LivePath(module.__name__)
+
+
+class _LivePath:
+    """The folders that hold real parts of a made-up package, looked up each time: sys.path may have grown."""
+
+    def __init__(self, package: str) -> None:
+        self._parent, _, self._name = package.rpartition(".")
+
+    def __iter__(self) -> Iterator[str]:
+        parents = sys.modules[self._parent].__path__ if self._parent else sys.path
+        for parent in list(parents):
+            folder = os.path.join(parent, self._name)
+            if os.path.isdir(folder):
+                yield folder

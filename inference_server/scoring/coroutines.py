@@ -1,0 +1,109 @@
+"""The one event loop of a worker's life: `async def` scripts and async generators are awaited on it.
+
+One loop for all requests, so that what a script opens in init() (an HTTP client, a connection pool) works in
+run(). It is made when the first coroutine comes; a worker whose script has none never imports asyncio.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Iterator, List, Optional
+
+if TYPE_CHECKING:
+    import asyncio
+
+CANCEL_SECONDS = 1.0  # how long an interrupted coroutine may take to clean up
+
+_loop: Optional[asyncio.AbstractEventLoop] = None
+_thread: Optional[threading.Thread] = None  # the loop's own, when several threads call run()
+_left_behind: List[asyncio.AbstractEventLoop] = []
+
+
+def use_thread() -> None:
+    """Run the loop in a thread of its own, so that several threads may wait on it at a time."""
+    global _thread
+    if _thread is None:
+        loop = _the_loop()
+        _thread = threading.Thread(target=loop.run_forever, name="coroutines", daemon=True)
+        _thread.start()
+
+
+def wait(awaitable: Awaitable[Any]) -> Any:
+    """The result of `awaitable`; raises what it raises. For a thread that runs no loop itself."""
+    import asyncio
+
+    loop = _the_loop()
+    if _thread is not None:
+        return asyncio.run_coroutine_threadsafe(_as_coroutine(awaitable), loop).result()
+    task = asyncio.ensure_future(awaitable, loop=loop)
+    try:
+        return loop.run_until_complete(task)
+    except BaseException:
+        # Interrupted from outside (the scoring timeout): what is left must not go on beside the next request.
+        if not task.done():
+            task.cancel()
+            loop.run_until_complete(asyncio.wait([task], timeout=CANCEL_SECONDS))
+        raise
+
+
+def iterate(source: AsyncIterator[Any]) -> Iterator[Any]:
+    """An async iterator as a plain one; closing it closes `source`."""
+    try:
+        while True:
+            try:
+                item = wait(source.__anext__())
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            wait(close())
+
+
+def is_coroutine_function(function: Any) -> bool:
+    """Whether calling `function` gives a coroutine: an `async def`, wrapped or not, or an async `__call__`."""
+    return _matches(function, inspect.iscoroutinefunction)
+
+
+def is_generator_function(function: Any) -> bool:
+    """Whether calling `function` gives a generator or an async generator."""
+    return _matches(function, inspect.isgeneratorfunction) or _matches(function, inspect.isasyncgenfunction)
+
+
+def _matches(function: Any, test: Any) -> bool:
+    unwrapped = inspect.unwrap(function)
+    call = getattr(type(unwrapped), "__call__", None)  # noqa: B004 - the method itself is looked at
+    return bool(test(unwrapped) or test(call))
+
+
+async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+def _the_loop() -> asyncio.AbstractEventLoop:
+    global _loop
+    if _loop is None:
+        import asyncio
+
+        _loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(_loop)
+    return _loop
+
+
+def _after_fork() -> None:
+    """A forked child makes a loop of its own: the parent's selector is shared with the parent. The old loop is
+    kept, since closing it here would unregister the parent's descriptors."""
+    global _loop, _thread
+    if _loop is not None:
+        _left_behind.append(_loop)
+        _loop = _thread = None
+        import asyncio
+
+        asyncio.set_event_loop(None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
