@@ -1,0 +1,50 @@
+"""A virtual environment for every server that is measured, made on first use under benchmarks/.venvs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+VENVS = HERE / ".venvs"
+
+
+def same(*names: str) -> tuple[str, ...]:
+    """Requirements for exactly the versions that this interpreter has, so that all run the same libraries."""
+    return tuple(f"{name}=={version(name)}" for name in names)
+
+
+# What a user would take instead. Versions are pinned: a figure without its version says nothing.
+REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "azureml": ("azureml-inference-server-http==1.5.1", *same("numpy")),
+    "mosec": ("mosec==0.9.8", *same("numpy")),
+    "litserve": ("litserve==0.2.19", *same("numpy")),
+    "bentoml": ("bentoml==1.4.39", *same("numpy")),
+    "limits": (*same("uvicorn", "uvloop", "numpy"), "httptools==0.9.0"),
+}
+
+
+def _uv() -> list[str]:
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if not found:
+        raise SystemExit("uv is needed to make the peers' environments: run `make setup` first")
+    return [found]
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of an environment; installs the environment if it is missing or its list has changed."""
+    if name == "ours":
+        return Path(sys.executable)
+    folder, wanted = VENVS / name, "\n".join(REQUIREMENTS[name])
+    python, stamp = folder / "bin" / "python", folder / "installed.txt"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"installing {wanted.splitlines()[0]} …", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([*_uv(), "venv", "-q", "-p", sys.executable, str(folder)], check=True)
+        subprocess.run([*_uv(), "pip", "install", "-q", "-p", str(python), *REQUIREMENTS[name]], check=True)
+        stamp.write_text(wanted)
+    return python

@@ -1,0 +1,1 @@
+"""What the machine and the work allow: nobody can be faster by much."""

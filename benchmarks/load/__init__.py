@@ -1,0 +1,1 @@
+"""Clients: wrk for the peak, a lone caller, a constant rate, health probes."""

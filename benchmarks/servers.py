@@ -1,0 +1,173 @@
+"""The servers that are measured: how each is started on a workload, and where it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import processes
+from benchmarks.environments import python_of
+from benchmarks.load.lone import Connection
+from benchmarks.workloads import RESULTS, Workload
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / "benchmarks" / "work"
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """One way to serve. `command` gets the environment's bin folder and a port."""
+
+    name: str
+    title: str
+    environment: str
+    route: str
+    health: str
+    command: Callable[[Path, int], list[str]]
+    workloads: tuple[str, ...] = ("tiny", "mlp", "body", "stream")
+
+
+def _azmlinfsrv(*more: str) -> Callable[[Path, int], list[str]]:
+    def command(folder: Path, port: int) -> list[str]:
+        return [f"{folder}/azmlinfsrv", "--entry_script", "score.py", "--port", str(port), *more]
+
+    return command
+
+
+def _python(script: str, *before: str) -> Callable[[Path, int], list[str]]:
+    def command(folder: Path, port: int) -> list[str]:
+        return [f"{folder}/python", script, *before, str(port)]
+
+    return command
+
+
+def _bentoml(folder: Path, port: int) -> list[str]:
+    return [f"{folder}/bentoml", "serve", "bentoml_app:Score", "--host", "127.0.0.1", "--port", str(port)]
+
+
+SERVERS = {
+    server.name: server
+    for server in (
+        Server("ours", "azmlinfsrv (this project)", "ours", "/score", "/livez", _azmlinfsrv()),
+        Server("azureml", "azureml-inference-server-http, 1 worker", "azureml", "/score", "/", _azmlinfsrv()),
+        Server(
+            "azureml-2",
+            "azureml-inference-server-http, 2 workers",
+            "azureml",
+            "/score",
+            "/",
+            _azmlinfsrv("--worker_count", "2"),
+        ),
+        Server(
+            "mosec",
+            "mosec",
+            "mosec",
+            "/inference",
+            "/",
+            _python("mosec_app.py", "--address", "127.0.0.1", "--port"),
+        ),
+        Server("litserve", "LitServe", "litserve", "/predict", "/health", _python("litserve_app.py")),
+        Server("bentoml", "BentoML", "bentoml", "/score", "/livez", _bentoml),
+        Server(
+            "bare",
+            "bare protocol + socketpair + JSON worker",
+            "limits",
+            "/",
+            "/",
+            _python("../limits/bare.py"),
+            ("tiny", "mlp", "body"),
+        ),
+    )
+}
+
+
+@dataclass
+class Running:
+    """A server that answers."""
+
+    server: Server
+    workload: Workload
+    port: int
+    process: subprocess.Popen[bytes]
+    first_answer: float  # seconds from the start of its process to the first right answer
+    log: Path
+
+    def connect(self) -> Connection:
+        return Connection(self.port, self.server.route, self.workload.body)
+
+
+def environment(workload: str) -> dict[str, str]:
+    """What every server gets: nothing of the caller's settings, one thread for numpy, the workload's name."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+    }
+    return {
+        **kept,
+        "BENCH_WORKLOAD": workload,
+        "BENTOML_DO_NOT_TRACK": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": str(WORK),
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running(server: Server, workload: Workload) -> Iterator[Running]:
+    """Start a server, wait for its first right answer, hand it over, end it. Raises RuntimeError when it fails."""
+    folder = python_of(server.environment).parent
+    port = free_port()
+    log = RESULTS / "logs" / f"{server.name}-{workload.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            server.command(folder, port),
+            cwd=WORK,
+            env=environment(workload.name),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        seconds = _first_answer(server, workload, port, process, begun, log)
+        yield Running(server, workload, port, process, seconds, log)
+    finally:
+        processes.stop(process)
+
+
+def _first_answer(
+    server: Server, workload: Workload, port: int, process: subprocess.Popen[bytes], begun: float, log: Path
+) -> float:
+    last = "no answer"
+    while time.perf_counter() - begun < START_SECONDS and process.poll() is None:
+        try:
+            with contextlib.closing(Connection(port, server.route, workload.body)) as connection:
+                status, body = connection.ask()
+        except OSError as error:
+            last = str(error)
+            time.sleep(0.005)
+            continue
+        if status == 200:
+            if not workload.right(body):
+                raise RuntimeError(f"{server.name} answers {workload.name} wrongly: {body[:200]!r}")
+            return time.perf_counter() - begun
+        last = f"{status} {body[:200]!r}"
+        time.sleep(0.005)
+    raise RuntimeError(f"{server.name} did not come up for {workload.name} ({last}); its output is in {log}")

@@ -1,0 +1,45 @@
+"""The same work under BentoML: one process; its adaptive batching where the work has rows."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Generator
+
+import bentoml
+import numpy as np
+
+NAME = os.environ["BENCH_WORKLOAD"]
+work = importlib.import_module(NAME)
+
+if NAME == "mlp":
+
+    @bentoml.service(workers=1, traffic={"timeout": 300, "max_concurrency": 1024})
+    class Score:
+        @bentoml.api(batchable=True, max_batch_size=64, max_latency_ms=10_000)
+        def score(self, data: np.ndarray) -> np.ndarray:
+            return work.scores(data.astype(np.float32))
+
+elif NAME == "stream":
+
+    @bentoml.service(workers=1, traffic={"timeout": 300, "max_concurrency": 1024})
+    class Score:
+        @bentoml.api
+        def score(self, chunks: int) -> Generator[str, None, None]:
+            yield from work.chunks({"chunks": chunks})
+
+elif NAME == "body":
+
+    @bentoml.service(workers=1, traffic={"timeout": 300, "max_concurrency": 1024})
+    class Score:
+        @bentoml.api
+        def score(self, text: str) -> dict:
+            return work.answer({"text": text})
+
+else:
+
+    @bentoml.service(workers=1, traffic={"timeout": 300, "max_concurrency": 1024})
+    class Score:
+        @bentoml.api
+        def score(self, data: list) -> dict:
+            return work.answer({"data": data})

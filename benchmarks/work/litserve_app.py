@@ -1,0 +1,43 @@
+"""The same work under LitServe: fast queue, batches up to 64, no waiting for a batch to fill."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import litserve
+
+NAME = os.environ["BENCH_WORKLOAD"]
+work = importlib.import_module(NAME)
+
+
+class Score(litserve.LitAPI):
+    def setup(self, device):
+        pass
+
+    def batch(self, inputs):
+        return inputs
+
+    def unbatch(self, output):
+        return output
+
+    def predict(self, payloads):
+        return work.answer_batch(payloads)
+
+
+class Stream(litserve.LitAPI):
+    def setup(self, device):
+        pass
+
+    def predict(self, payload):
+        yield from work.chunks(payload)
+
+    def encode_response(self, output):
+        yield from output
+
+
+if __name__ == "__main__":
+    api = Stream(stream=True) if NAME == "stream" else Score(max_batch_size=64, batch_timeout=0.0)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=True)
+    server.run(host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False)

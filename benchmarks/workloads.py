@@ -1,0 +1,74 @@
+"""What the servers are asked to do, and how an answer is known to be right."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+CHUNKS = 100
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One kind of request. `right` gets the body of an answer and says whether it is the expected one."""
+
+    name: str  # the module in benchmarks/work
+    title: str
+    body: bytes
+    right: Callable[[bytes], bool]
+
+    def body_file(self) -> Path:
+        """The request's body as a file, for load generators that read one."""
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{self.name}.json"
+        path.write_bytes(self.body)
+        return path
+
+
+def _tiny() -> Workload:
+    return Workload(
+        "tiny", "tiny JSON", b'{"data": [1, 2, 3]}', lambda answer: bool(json.loads(answer) == {"sum": 6})
+    )
+
+
+def _mlp() -> Workload:
+    rows = [[round(random.Random(0).uniform(-1, 1), 3) for _ in range(64)]]
+    expected: list[Any] = []
+
+    def right(answer: bytes) -> bool:
+        if not expected:
+            from benchmarks.work import mlp
+
+            expected.extend(mlp.answer({"data": rows})[0])
+        (got,) = json.loads(answer)
+        return all(abs(a - b) < 1e-3 for a, b in zip(got, expected, strict=True))
+
+    return Workload("mlp", "MLP, one row a request", json.dumps({"data": rows}).encode(), right)
+
+
+def _body() -> Workload:
+    text = base64.b64encode(random.Random(0).randbytes(450_000)).decode()
+    return Workload(
+        "body",
+        "600 KB body",
+        json.dumps({"text": text}).encode(),
+        lambda answer: bool(json.loads(answer) == {"length": len(text)}),
+    )
+
+
+def _stream() -> Workload:
+    from benchmarks.work.stream import CHUNK
+
+    def right(answer: bytes) -> bool:
+        return answer.count(CHUNK.strip().encode()) == CHUNKS
+
+    return Workload("stream", f"stream of {CHUNKS} chunks", json.dumps({"chunks": CHUNKS}).encode(), right)
+
+
+WORKLOADS = {workload.name: workload for workload in (_tiny(), _mlp(), _body(), _stream())}
