@@ -90,9 +90,7 @@ class AnswerHeads:
         `ids` and `cors` are header lines, each ended by CRLF; `version` is the request's. A streamed answer to an
         HTTP/1.0 request ends with the connection, so `keep_alive` must be False there.
         """
-        second = int(self._clock())
-        if second != self._second:
-            self._turn(second)
+        self._turn()
         status = answer.status
         streamed = answer.stream is not None
         key = (status, answer.content_type, answer.failed, version, keep_alive, streamed)
@@ -129,26 +127,60 @@ class AnswerHeads:
             if (lowered := name.lower()) not in _CONNECTION_NAMES
         ]
 
-    def _turn(self, second: int) -> None:
-        self._second = second
-        self._opening = self._server + formatdate(second, usegmt=True).encode("ascii") + b"\r\n"
-        self._prefixes.clear()
+    def render_pairs(
+        self, status: int, headers: list[tuple[bytes, bytes]], version: bytes, keep_alive: bool
+    ) -> bytes:
+        """The head of an answer that an ASGI application gave as a list: what its server adds is added here."""
+        self._turn()
+        lines = b"".join([b"%b: %b\r\n" % pair for pair in headers if pair[0] not in _CONNECTION_NAMES])
+        return self._first_lines(status, version, keep_alive) + lines + b"\r\n"
 
-    def _prefix(self, key: _Key) -> bytes:
-        status, content_type, failed, version, keep_alive, streamed = key
-        modern = version == b"HTTP/1.1"
+    def render_pairs(
+        self, status: int, pairs: list[tuple[bytes, bytes]], version: bytes, keep_alive: bool
+    ) -> bytes:
+        """The head of an answer whose headers an ASGI application gave, its empty line included."""
+        second = int(self._clock())
+        if second != self._second:
+            self._turn(second)
+        line = b"%b %d %b\r\n" % (version, status, _REASONS.get(status, b"UNKNOWN"))
+        lines = [line, self._opening, _connection(version, keep_alive)]
+        lines.extend([b"%b: %b\r\n" % pair for pair in pairs])
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def _turn(self) -> None:
+        """What is kept holds the date, so it is kept for one second."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            self._opening = self._server + formatdate(second, usegmt=True).encode("ascii") + b"\r\n"
+            self._prefixes.clear()
+
+    def _first_lines(self, status: int, version: bytes, keep_alive: bool) -> bytes:
         lines = b"%b %d %b\r\n" % (version, status, _REASONS.get(status, b"UNKNOWN")) + self._opening
         if not keep_alive:
             lines += b"Connection: close\r\n"
-        elif not modern:
+        elif version != b"HTTP/1.1":
             lines += b"Connection: keep-alive\r\n"
+        return lines
+
+    def _prefix(self, key: _Key) -> bytes:
+        status, content_type, failed, version, keep_alive, streamed = key
+        lines = self._first_lines(status, version, keep_alive)
         lines += self._version
         if content_type and status != 304:
             lines += b"Content-Type: %b\r\n" % content_type
         lines += _FAILED[failed]
-        if streamed and modern and not bodyless(status):
+        if streamed and version == b"HTTP/1.1" and not bodyless(status):
             lines += b"Transfer-Encoding: chunked\r\n"
         if len(self._prefixes) >= _MOST_PREFIXES:
             self._prefixes.clear()
         self._prefixes[key] = lines
         return lines
+
+
+def _connection(version: bytes, keep_alive: bool) -> bytes:
+    """What has to be said of the connection: HTTP/1.1 keeps it and HTTP/1.0 closes it unless told otherwise."""
+    if not keep_alive:
+        return b"Connection: close\r\n"
+    return b"" if version == b"HTTP/1.1" else b"Connection: keep-alive\r\n"

@@ -45,6 +45,7 @@ class RequestHead:
         "origin",
         "path",
         "query",
+        "request_line",
         "target",
         "version",
     )
@@ -60,6 +61,7 @@ class RequestHead:
         self.path = path  # percent-decoded once, leading slashes merged, never with scheme or host
         self.query = query
         self.version = version
+        self.request_line = b"%b %b %b" % (method.encode("latin-1"), target, version)
         self.headers = headers
         self._fields = fields
         self.is_score = path == "/score"

@@ -201,6 +201,14 @@ def test_the_list_is_the_same_without_what_an_asgi_server_adds() -> None:
     assert b"content-length" not in names
 
 
+def test_an_applications_answer_on_a_connection() -> None:
+    pairs = HEADS.header_list(PLAIN, IDS)
+    for version, keep_alive in ((b"HTTP/1.1", True), (b"HTTP/1.1", False), (b"HTTP/1.0", True)):
+        got = lines(HEADS.render_pairs(200, pairs, version, keep_alive))
+        expected = lines(HEADS.render(PLAIN, IDS, b"", version, keep_alive))
+        assert [line.lower() for line in got] == [line.lower() for line in expected]
+
+
 @pytest.mark.parametrize(
     ("error", "status", "body"),
     [
