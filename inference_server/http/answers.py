@@ -127,27 +127,6 @@ class AnswerHeads:
             if (lowered := name.lower()) not in _CONNECTION_NAMES
         ]
 
-    def render_pairs(
-        self, status: int, headers: list[tuple[bytes, bytes]], version: bytes, keep_alive: bool
-    ) -> bytes:
-        """The head of an answer that an ASGI application gave as a list: what its server adds is added here."""
-        self._turn()
-        lines = b"".join([b"%b: %b\r\n" % pair for pair in headers if pair[0] not in _CONNECTION_NAMES])
-        return self._first_lines(status, version, keep_alive) + lines + b"\r\n"
-
-    def render_pairs(
-        self, status: int, pairs: list[tuple[bytes, bytes]], version: bytes, keep_alive: bool
-    ) -> bytes:
-        """The head of an answer whose headers an ASGI application gave, its empty line included."""
-        second = int(self._clock())
-        if second != self._second:
-            self._turn(second)
-        line = b"%b %d %b\r\n" % (version, status, _REASONS.get(status, b"UNKNOWN"))
-        lines = [line, self._opening, _connection(version, keep_alive)]
-        lines.extend([b"%b: %b\r\n" % pair for pair in pairs])
-        lines.append(b"\r\n")
-        return b"".join(lines)
-
     def _turn(self) -> None:
         """What is kept holds the date, so it is kept for one second."""
         second = int(self._clock())
@@ -177,10 +156,3 @@ class AnswerHeads:
             self._prefixes.clear()
         self._prefixes[key] = lines
         return lines
-
-
-def _connection(version: bytes, keep_alive: bool) -> bytes:
-    """What has to be said of the connection: HTTP/1.1 keeps it and HTTP/1.0 closes it unless told otherwise."""
-    if not keep_alive:
-        return b"Connection: close\r\n"
-    return b"" if version == b"HTTP/1.1" else b"Connection: keep-alive\r\n"
