@@ -18,11 +18,24 @@ WAITING, SENT, DONE = range(3)
 class Head(Protocol):
     """What the rest of the front may know of a request's head."""
 
-    method: str
-    target: bytes  # as received
-    query: bytes  # raw, without the question mark
-    version: bytes  # b"HTTP/1.1" or b"HTTP/1.0"
-    headers: Sequence[tuple[bytes, bytes]]  # names in lower case, values trimmed, in order of arrival
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def target(self) -> bytes:
+        """As received."""
+
+    @property
+    def query(self) -> bytes:
+        """Raw, without the question mark."""
+
+    @property
+    def version(self) -> bytes:
+        """`HTTP/1.1` or `HTTP/1.0`."""
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Names in lower case, values trimmed, in order of arrival."""
 
     def get(self, name: bytes) -> bytes | None:
         """The value of a header by its lower-case name; repeated ones joined by a bare comma."""

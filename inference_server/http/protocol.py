@@ -104,6 +104,8 @@ class ScoringProtocol(asyncio.Protocol):
         self._paused = True
         self._unread = self.transport.get_write_buffer_size()
         self.due = monotonic() + self.site.timeouts.write
+        if self._stream is not None:
+            self._stream.pause()
 
     def resume_writing(self) -> None:
         self._paused = False
@@ -135,6 +137,11 @@ class ScoringProtocol(asyncio.Protocol):
         self._last = True
         if self._state == HEAD and not self._data:
             self.transport.close()
+
+    @property
+    def closing(self) -> bool:
+        """Whether the answer in the making is the last one on this connection."""
+        return self._last
 
     # ------------------------------------------------------------ reading
 
@@ -255,7 +262,9 @@ class ScoringProtocol(asyncio.Protocol):
         if not head.keep_alive:
             self._last = True
         if not head.is_score or self._health_only:
-            self._call = AppCall(self, self.site.health_app if self._health_only else self.site.app, head, pieces)
+            self._call = AppCall(
+                self, self.site.health_app if self._health_only else self.site.app, head, pieces
+            )
             return
         self._identity = identity = head.identity()
         answer = scoring.answer_without_worker(self.site, head, identity)
@@ -345,7 +354,7 @@ class ScoringProtocol(asyncio.Protocol):
         self._last = True
         raw = self.site.heads.render(answer, b"", b"", b"HTTP/1.1", False)
         self.transport.write(raw + answer.body)
-        self.site.metrics.answered("refused", answer.status, 0.0, None, None, 0, len(raw) + len(answer.body))
+        self.site.metrics.route("refused").answered(answer.status, 0.0, 0, len(raw) + len(answer.body))
         self._close()
 
     def _client_left(self) -> None:
@@ -368,8 +377,7 @@ class ScoringProtocol(asyncio.Protocol):
         request = self._request
         queued = request.sent - self._arrived if request is not None and request.sent else None
         run = answer.exec_ms
-        site.metrics.answered(
-            "/score",
+        site.scored.answered(
             answer.status,
             latency,
             queued,
@@ -379,20 +387,18 @@ class ScoringProtocol(asyncio.Protocol):
         )
         self._log(answer.status, length, latency, answer.status != 405 and answer.status != 431, sent)
         if site.insights is not None:
-            scoring.tell_insights(site, head, self._identity, answer, latency, length is None)
+            scoring.tell_insights(site.insights, self.scheme, head, self._identity, answer, latency)
 
     def _note_app(self, status: int, body_bytes: int, head_bytes: int) -> None:
         latency = monotonic() - self._arrived
         path = self._head.path
         scored = path == "/swagger.json" and status != 405 and status != 431
         route = path if status not in (404, 405) else "other"
-        self.site.metrics.answered(route, status, latency, None, None, 0, head_bytes + body_bytes)
+        self.site.metrics.route(route).answered(status, latency, 0, head_bytes + body_bytes)
         self._log(status, body_bytes, latency, scored)
 
     def _log(self, status: int, length: int | None, latency: float, scored: bool, sent: int = 0) -> None:
         access = self.site.access
-        if access is None:
-            return
         head = self._head
         get = head.get
         if access.record(

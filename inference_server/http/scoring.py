@@ -5,11 +5,14 @@ Shared by the protocol and the plain ASGI application, so that both answer alike
 
 from __future__ import annotations
 
+import time
+
 from inference_server.http import refusals
 from inference_server.http.head import RequestHead
 from inference_server.http.identity import DEPRECATED, Identity
 from inference_server.http.site import Site
 from inference_server.messages import Answer, ScoringRequest
+from inference_server.telemetry.insights import Insights
 
 ALLOW = "GET, POST, OPTIONS"
 HTML = b"text/html; charset=utf-8"
@@ -44,3 +47,21 @@ def set_deadline(site: Site, request: ScoringRequest) -> None:
         limit = min(limit, seconds) if limit else seconds
     if limit:
         request.deadline = request.arrived + limit
+
+
+def tell_insights(
+    insights: Insights, scheme: str, head: RequestHead, identity: Identity, answer: Answer, latency: float
+) -> None:
+    """Note an answered request for Application Insights."""
+    host = (head.get(b"host") or b"").decode("latin-1")
+    insights.request(
+        head.path,
+        f"{scheme}://{host}{head.target.decode('latin-1')}",
+        head.method,
+        answer.status,
+        time.time() - latency,
+        latency,
+        identity.request_id,
+        identity.client_request_id,
+        None if answer.stream is not None else answer.body,
+    )

@@ -13,42 +13,11 @@ from inference_server.endpoint.endpoint import Endpoint
 from inference_server.http.answers import AnswerHeads
 from inference_server.http.cors import Cors
 from inference_server.http.limits import Limits
+from inference_server.telemetry.access import Access
+from inference_server.telemetry.insights import Insights
+from inference_server.telemetry.metrics import DeploymentMetrics, Metrics
 
 AsgiApp = Callable[[Any, Any, Any], Any]
-
-
-class AccessLog(Protocol):
-    """Notes answered requests; see telemetry.access."""
-
-    def record(
-        self,
-        host: str,
-        request_line: bytes,
-        status: int,
-        length: int | None,
-        duration_ms: float,
-        referer: bytes,
-        agent: bytes,
-        scored: bool,
-        sent: int = 0,
-    ) -> bool: ...
-
-    def flush(self) -> None: ...
-
-
-class Metrics(Protocol):
-    """Counts answered requests; see telemetry.metrics."""
-
-    def answered(
-        self,
-        route: str,
-        status: int,
-        latency_s: float,
-        queue_s: float | None,
-        run_s: float | None,
-        bytes_in: int,
-        bytes_out: int,
-    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -76,15 +45,16 @@ class Site:
     health_app: AsgiApp
     heads: AnswerHeads
     cors: Cors
-    access: AccessLog | None
+    access: Access
     metrics: Metrics
+    scored: DeploymentMetrics  # of the scoring route
     warn: Callable[[str], None]  # one log line about a request
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     health_port: int = 0  # a listener on this port serves health only; 0: none does
     max_connections: int = 0
     request_timeout: float = 0.0  # seconds from arrival; 0: none
-    insights: Any = None  # telemetry.insights.Insights while Application Insights is on
+    insights: Insights | None = None  # while Application Insights is on
 
 
 class Timed(Protocol):

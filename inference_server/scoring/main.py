@@ -9,14 +9,14 @@ import logging
 import mmap
 import os
 import socket
-from typing import List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from inference_server.scoring import errors, logs, wire
+from inference_server.scoring import errors, logconfig, logs, records, wire
 from inference_server.scoring.channel import Channel, FrontGone, record
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.parent import die_with_parent
 from inference_server.scoring.script import Script, load
-from inference_server.scoring.worker import Worker, describe
+from inference_server.scoring.worker import Worker, describe, send_entry
 
 FAILED_EXIT = 3
 TOKEN_VARIABLE = "AZMLINFSRV_CHANNEL_TOKEN"
@@ -46,7 +46,11 @@ def main(argv: List[str]) -> int:
 
             refused = why_not_fork()
             if refused is not None:
-                say(channel, wire.FAILED, {"summary": "WORKER_PRELOAD is not possible: " + refused, "detail": ""})
+                say(
+                    channel,
+                    wire.FAILED,
+                    {"summary": "WORKER_PRELOAD is not possible: " + refused, "detail": ""},
+                )
                 return FAILED_EXIT
             return Template(channel, config, script).serve()
         serve(channel, config, script)
@@ -55,7 +59,9 @@ def main(argv: List[str]) -> int:
     return 0
 
 
-def _open(fd: Optional[int], page: Optional[int], port: Optional[int]) -> Tuple[socket.socket, Optional[mmap.mmap]]:
+def _open(
+    fd: Optional[int], page: Optional[int], port: Optional[int]
+) -> Tuple[socket.socket, Optional[mmap.mmap]]:
     token = os.environ.pop(TOKEN_VARIABLE, "")
     if port is not None:
         sock = socket.create_connection(("127.0.0.1", port))
@@ -77,11 +83,14 @@ def start_script(channel: Channel, config: ScoringConfig) -> Optional[Script]:
     forward = None
     if config.app_insights_enabled:
 
-        def forward(entry: dict) -> None:  # type: ignore[type-arg]
-            body = json.dumps(entry).encode()
-            channel.put(record(wire.LOG, body=len(body)), b"", body)
+        def forward(entry: Dict[str, Any]) -> None:
+            send_entry(channel, channel.cells[wire.MARK], entry)
 
-    logs.setup(config, forward)
+    try:
+        logs.setup(config, forward)
+    except (logconfig.LoggingConfigError, ValueError) as error:
+        say(channel, wire.FAILED, {"summary": str(error), "detail": ""})
+        return None
     print("Initializing logger")
     logs.hook_print()
     logger.info("Starting up app insights client")
@@ -91,6 +100,8 @@ def start_script(channel: Channel, config: ScoringConfig) -> Optional[Script]:
         say(channel, wire.STATE, {"state": "loading", "doing": "init() is running"})
         script.init()
     except errors.UserScriptError as error:
+        if config.app_insights_enabled:
+            send_entry(channel, 0, records.of_exception(error.__cause__ or error))
         say(channel, wire.FAILED, {"summary": error.summary, "detail": error.detail})
         return None
     return script
@@ -116,4 +127,3 @@ def serve(channel: Channel, config: ScoringConfig, script: Script) -> None:
     channel.put(record(wire.READY, body=len(body)), b"", body)
     channel.flush()
     worker.serve()
-

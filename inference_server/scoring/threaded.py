@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import queue
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, Optional
+from typing import Optional
 
 from inference_server.scoring import wire
 from inference_server.scoring.channel import Channel, Record
@@ -19,7 +17,6 @@ from inference_server.scoring.worker import Worker
 class ThreadedWorker(Worker):
     """The main thread reads the channel; `config.threads` threads call run().
 
-    An `async def run` is awaited on one loop that lives in a thread of its own, so its calls overlap too.
     Time limits are kept by the front alone: a thread cannot be interrupted.
     """
 
@@ -28,12 +25,6 @@ class ThreadedWorker(Worker):
         self.config = config
         self._threads = ThreadPoolExecutor(config.threads, thread_name_prefix="run")
         self._controls = {}  # type: Dict[int, queue.SimpleQueue[Optional[Record]]]
-        if script.is_async:
-            threading.Thread(target=script.loop.run_forever, daemon=True).start()
-            self._run = self._run_on_loop
-
-    def _run_on_loop(self, **arguments: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(self.script.coroutine(**arguments), self.script.loop).result()
 
     def serve(self) -> None:
         """Until the front says stop; what is in hand is finished first. Raises FrontGone."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-import traceback
 from time import monotonic_ns
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
-from inference_server.scoring import errors, wire
+from inference_server.scoring import errors, records, wire
 from inference_server.scoring.channel import Channel, Record, record
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.limit import ScoringLimit, ScoringTimeout
@@ -31,6 +30,7 @@ class Worker:
         self.script = script
         self._limit = ScoringLimit(config.scoring_timeout_ms, channel)
         self._run = script.run
+        self._collects = config.app_insights_enabled and config.mdc_storage_enabled
         self._forked = False
         # A script may fork inside run(): the child owns neither the channel nor the right to answer.
         if hasattr(os, "register_at_fork"):
@@ -67,7 +67,7 @@ class Worker:
         channel.put(*pack_head(wire.STREAM, seq, answer, exec_ms, 0))
         broke = send_stream(channel, seq, body, self._control_of(seq))
         if broke is not None:
-            log_failure(broke)
+            self._tell_failure(seq, broke)
 
     def _control_of(self, seq: int) -> NextControl:
         return lambda wait: self.channel.next_control(seq, wait)
@@ -81,30 +81,52 @@ class Worker:
         except errors.BadInput as refused:
             return refused.answer, None
         except BaseException as error:
-            log_failure(error)
-            return errors.internal_error(error), None
+            return self._internal(error), None
         began = cells[wire.BEGAN] = monotonic_ns()
         try:
             result = self._limit.run(self._run, arguments)
         except (ScoringTimeout, TimeoutError) as error:
-            log_failure(error)
+            self._tell_failure(request.seq, error)
             return errors.timed_out(self.config.scoring_timeout_ms), None
         except BaseException as error:
-            log_failure(error)
+            self._tell_failure(request.seq, error)
             return errors.script_failed(error), None
         exec_ms = (monotonic_ns() - began) * 1e-6
         cells[wire.BEGAN] = 0
         try:
-            return answer_of(result), exec_ms
+            answer = answer_of(result)
+        except errors.Unserializable as error:
+            return self._internal(error), None
         except BaseException as error:
-            log_failure(error)
-            return errors.internal_error(error), None
+            self._tell_failure(request.seq, error)
+            return errors.script_failed(error), None
+        if self._collects and answer.status < 400:
+            self._tell(request.seq, records.of_model_data(self._inputs(arguments), result))
+        return answer, exec_ms
+
+    def _inputs(self, arguments: Dict[str, Any]) -> Any:
+        """What collected data shows as the input: the plain argument, or all of them in schema mode."""
+        plain = {name: value for name, value in arguments.items() if name != "request_headers"}
+        return plain if self.script.mode == "schema" else next(iter(plain.values()), None)
+
+    def _internal(self, error: BaseException) -> Answer:
+        logger.error("Encountered Exception: %s", errors.describe_failure(error)[1])
+        return errors.internal_error(error)
+
+    def _tell_failure(self, seq: int, error: BaseException) -> None:
+        """The whole story goes to the log, and to the exporters; the caller sees a fixed text."""
+        logger.error("%s", errors.failure_log(error))
+        if self.config.app_insights_enabled:
+            self._tell(seq, records.of_exception(error))
+
+    def _tell(self, seq: int, entry: Dict[str, Any]) -> None:
+        send_entry(self.channel, seq, entry)
 
 
-def log_failure(error: BaseException) -> None:
-    """The whole story goes to the log; the caller sees a fixed text."""
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    logger.error("Encountered Exception: %s", text.rstrip())
+def send_entry(channel: Channel, seq: int, entry: Dict[str, Any]) -> None:
+    """Give the front's exporters a record about request `seq` (0: none)."""
+    body = json.dumps(entry).encode()
+    channel.put(record(wire.LOG, seq, body=len(body)), b"", body)
 
 
 def pack_head(
@@ -115,7 +137,7 @@ def pack_head(
     if exec_ms is not None:
         flags |= wire.HAS_EXEC_MS
     content_type = wire.CONTENT_TYPE_CODES.get(answer.content_type)
-    lines = answer.headers  # type: List[Tuple[str, str]]
+    lines = answer.headers
     if content_type is None:
         lines = [("Content-Type", answer.content_type), *lines]
         content_type = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from inference_server.messages import Answer
-from inference_server.scoring.errors import SCRIPT_FAILED, timeout_message
+from inference_server.scoring.errors import SCRIPT_FAILED, TIMED_OUT
 
 
 def _message(status: int, text: str, failed: bool, headers: bytes = b"") -> Answer:
@@ -19,7 +19,7 @@ def script_crashed() -> Answer:
 
 def timed_out(limit_ms: int) -> Answer:
     """run() passed the scoring timeout and its worker has not said so itself."""
-    return _message(500, timeout_message(limit_ms), True)
+    return _message(500, TIMED_OUT.format(limit_ms), True)
 
 
 def unavailable(why: str) -> Answer:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from inference_server.scoring import wire
 
@@ -210,4 +211,4 @@ class FrontChannel:
         self._head = self._body = None
         kind, flags, content_type, seq, status, exec_ms, _, _ = head
         # a bytearray serves wherever bytes do here; turning it into bytes would copy a large body once more
-        self._on_record(kind, flags, content_type, seq, status, exec_ms, self._headers, body)
+        self._on_record(kind, flags, content_type, seq, status, exec_ms, self._headers, cast(bytes, body))

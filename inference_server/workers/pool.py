@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -68,6 +68,7 @@ class Pool:
         self._slots: list[Slot] = []
         self._serving: list[Worker] = []
         self._leaving: set[Worker] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._first: asyncio.Future[None] = self._loop.create_future()
         self._scheduled = False
         self._stopping = False
@@ -147,7 +148,7 @@ class Pool:
 
     def roll(self) -> None:
         """Replace every worker by a new one that has loaded the script afresh, one after the other."""
-        asyncio.ensure_future(self._roll())
+        self._background(self._roll())
 
     async def _roll(self) -> None:
         if self._template is not None:
@@ -184,6 +185,11 @@ class Pool:
         if self._template is not None:
             await self._template.stop()
 
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     # ------------------------------------------------------------ one slot
 
     async def _keep(self, slot: Slot) -> None:
@@ -207,7 +213,8 @@ class Pool:
             worker = slot.worker
             assert worker is not None
             wish = asyncio.ensure_future(slot.replace.wait())
-            await asyncio.wait({worker.ended, wish}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {worker.ended, wish}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             wish.cancel()
             if worker.ended.done():
                 slot.worker = None
@@ -238,8 +245,9 @@ class Pool:
         worker = Worker(slot.number, process, self.spec, self._calls)
         slot.coming = worker
         try:
+            either: set[asyncio.Future[Any]] = {worker.ready, worker.ended}
             await asyncio.wait(
-                {worker.ready, worker.ended},
+                either,
                 timeout=self.spec.boot_timeout or None,
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -277,7 +285,7 @@ class Pool:
         self._left(worker)
         self._leaving.add(worker)
         worker.drain()
-        asyncio.ensure_future(self._see_off(worker))
+        self._background(self._see_off(worker))
 
     async def _see_off(self, worker: Worker) -> None:
         while worker.in_hand and not worker.ended.done():

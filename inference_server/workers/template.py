@@ -71,7 +71,8 @@ class _TemplateLife:
     @classmethod
     async def begin(cls, spec: PoolSpec) -> _TemplateLife:
         life = cls(await start_process(spec, template=True), spec)
-        await asyncio.wait({life._ready, life.gone}, return_when=asyncio.FIRST_COMPLETED)
+        waiting: set[asyncio.Future[Any]] = {life._ready, life.gone}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if life.gone.done():
             summary, detail = life._failure or (f"the template exited with {life.gone.result()}", "")
             raise StartError(summary, detail)

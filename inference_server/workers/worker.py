@@ -381,7 +381,8 @@ class Worker:
             self._channel.feed(page[wire.OUTBOX + already : wire.OUTBOX + filled])
 
     def _sort_in_hand(self) -> tuple[list[ScoringRequest], list[ScoringRequest]]:
-        started, waiting = [], []
+        started: list[ScoringRequest] = []
+        waiting: list[ScoringRequest] = []
         mark = self._cells[wire.MARK] if self._cells is not None else self._seq
         for seq, request in self.in_hand.items():
             if seq in self._streams:

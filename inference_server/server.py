@@ -1,0 +1,253 @@
+"""Assembly: from settings to a running front. The only place that wires the rooms together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from math import inf
+from typing import Any
+
+import uvicorn
+
+from inference_server import __version__
+from inference_server.endpoint.deployment import Deployment
+from inference_server.endpoint.endpoint import Endpoint
+from inference_server.errors import StartError
+from inference_server.http.answers import AnswerHeads
+from inference_server.http.app import AppFacts, build_app, build_health_app
+from inference_server.http.cors import Cors
+from inference_server.http.limits import Limits
+from inference_server.http.protocol import protocol_for
+from inference_server.http.site import Site, Timeouts
+from inference_server.messages import HealthReport
+from inference_server.settings import Settings
+from inference_server.telemetry.access import Access, NoAccess, open_access
+from inference_server.telemetry.metrics import Metrics
+from inference_server.telemetry.output import standard
+from inference_server.workers.pool import Observer
+from inference_server.workers.spec import PoolSpec
+
+NOTIFY_SECONDS = 1
+DEPLOYMENT = "default"
+DEFAULT_CIPHERS = "TLSv1"  # OpenSSL's word for its usual TLS 1.x ciphers
+
+logger = logging.getLogger("azmlinfsrv")
+
+
+def pool_spec(settings: Settings) -> PoolSpec:
+    """The workers that `settings` ask for."""
+    workers = settings.workers
+    return PoolSpec(
+        config=settings.scoring_config(),
+        python=workers.python,
+        environment=settings.worker_environment(),
+        worker_count=workers.worker_count,
+        channel=workers.channel,
+        preload=workers.preload,
+        scoring_timeout=settings.script.scoring_timeout_ms / 1000,
+        worker_timeout=workers.worker_timeout,
+        stall_grace=workers.stall_grace_ms / 1000,
+        boot_timeout=workers.boot_timeout,
+        max_requests=workers.max_requests,
+        max_requests_jitter=workers.max_requests_jitter,
+        max_worker_rss=workers.max_worker_rss,
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """What a client may send."""
+    http = settings.http
+    return Limits(
+        request_line=http.limit_request_line or http.max_header_bytes,
+        fields=http.limit_request_fields,
+        field_size=http.limit_request_field_size or http.max_header_bytes,
+        head_bytes=http.max_header_bytes,
+        body_bytes=http.max_body_bytes,
+        chunks=http.max_chunks,
+        chunk_extension_bytes=http.max_chunk_extension_bytes,
+    )
+
+
+class Engine:
+    """One server's endpoint with all that surrounds it, whatever carries its requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics(
+            __version__, lambda: {"stdout": standard(1).dropped, "stderr": standard(2).dropped}
+        )
+        self.counted = self.metrics.deployment(DEPLOYMENT, self._in_flight, self._health)
+        observer = Observer(restarted=self.counted.restarted, timed_out=self.counted.timed_out, log=self._log)
+        queue = settings.queue
+        deployment = Deployment(
+            DEPLOYMENT, pool_spec(settings), queue.max_queue_size, queue.max_queue_bytes, observer
+        )
+        self.endpoint = Endpoint(deployment)
+        self.site = self._site()
+
+    def _in_flight(self) -> int:
+        deployment = self.endpoint.deployment
+        return len(deployment.queue) + deployment.pool.in_hand()
+
+    def _health(self) -> HealthReport:
+        return self.endpoint.health()
+
+    def _site(self) -> Site:
+        settings = self.settings
+        http = settings.http
+        heads = AnswerHeads(settings.server_version)
+        cors = Cors(http.cors_origins)
+        facts = AppFacts(
+            health=self._health,
+            swaggers=self._swaggers,
+            metrics=(lambda: self.metrics.render()[0]) if settings.telemetry.metrics else None,
+            heads=heads,
+            cors=cors,
+        )
+        access: Access = NoAccess()
+        if settings.telemetry.access_log:
+            access = open_access(settings.logging_config, settings.telemetry.level, standard(1), os.getpid())
+        return Site(
+            endpoint=self.endpoint,
+            app=build_app(facts),
+            health_app=build_health_app(facts),
+            heads=heads,
+            cors=cors,
+            access=access,
+            metrics=self.metrics,
+            scored=self.counted,
+            warn=logger.warning,
+            limits=limits(settings),
+            timeouts=Timeouts(
+                http.header_timeout or inf,
+                http.body_timeout or inf,
+                http.keep_alive,
+                http.write_timeout or inf,
+            ),
+            health_port=settings.listen.health_port if settings.listen.separate_health else 0,
+            max_connections=http.max_connections,
+            request_timeout=settings.queue.request_timeout_ms / 1000,
+        )
+
+    def _swaggers(self) -> dict[str, Any] | None:
+        facts = self.endpoint.facts
+        return None if facts is None else facts.swaggers
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        if self.site.insights is not None:
+            self.site.insights.record(entry)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server; signals are the supervisor's business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Front:
+    """The HTTP process of one server; see supervisor/life.py for what a supervisor asks of it."""
+
+    def __init__(
+        self, settings: Settings, sockets: list[socket.socket], notify: Callable[[], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._sockets = sockets
+        self._notify = notify
+        self._server: _Server | None = None
+        self._engine: Engine | None = None
+        self._stop: asyncio.Event | None = None
+        self._now = False
+
+    async def serve(self) -> int:
+        """Serve until stopped: 0, or 3 when the script could not be started for the first time."""
+        self._stop = asyncio.Event()
+        engine = self._engine = Engine(self._settings)
+        server = self._server = _Server(self._config(engine))
+        serving = asyncio.create_task(server.serve(sockets=self._sockets))
+        starting = asyncio.create_task(engine.endpoint.start())
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({serving, starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        code = 0
+        if starting.done() and (error := starting.exception()) is not None:
+            code = self._start_failed(error)
+        else:
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        grace = 0.0 if self._now or code else self._settings.supervisor.graceful_timeout
+        await self._end(engine, server, serving, grace)
+        for task in (starting, stopping):
+            task.cancel()
+        return code
+
+    def _config(self, engine: Engine) -> uvicorn.Config:
+        listen = self._settings.listen
+
+        async def notify() -> None:
+            if self._notify is not None:
+                self._notify()
+
+        return uvicorn.Config(
+            engine.site.app,
+            http=protocol_for(engine.site),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            backlog=listen.backlog,
+            timeout_graceful_shutdown=max(1, int(self._settings.supervisor.graceful_timeout)),
+            callback_notify=notify,
+            timeout_notify=NOTIFY_SECONDS,
+            ssl_certfile=listen.certfile or None,
+            ssl_keyfile=listen.keyfile or None,
+            ssl_ca_certs=listen.ca_certs or None,
+            ssl_cert_reqs=listen.cert_reqs,
+            ssl_ciphers=listen.ciphers or DEFAULT_CIPHERS,
+        )
+
+    def _start_failed(self, error: BaseException) -> int:
+        if not isinstance(error, StartError):
+            logger.error("The workers could not be started", exc_info=error)
+        else:
+            logger.error("%s%s", error.summary, "\n" + error.detail.rstrip() if error.detail else "")
+        return StartError.exit_code
+
+    async def _end(self, engine: Engine, server: _Server, serving: asyncio.Task[None], grace: float) -> None:
+        """Stop accepting, let connections finish, end the workers; all within `grace` seconds, or until told now."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace
+        server.should_exit = True
+        while not serving.done() and not self._now and loop.time() < until:
+            await asyncio.wait({serving}, timeout=0.05)
+        server.force_exit = True
+        await engine.endpoint.stop(0.0 if self._now else max(0.0, until - loop.time()))
+        if not serving.done():
+            await asyncio.wait({serving}, timeout=1.0)
+            serving.cancel()
+        engine.site.access.flush()
+
+    def stop(self, now: bool = False) -> None:
+        """Finish what was accepted and end; `now`: end at once."""
+        self._now = self._now or now
+        if self._stop is not None:
+            self._stop.set()
+
+    def reload(self) -> None:
+        """Replace all workers, one after the other."""
+        if self._engine is not None:
+            logger.info("Replacing the workers one after the other")
+            self._engine.endpoint.deployment.pool.roll()
+
+    def scale(self, by: int) -> None:
+        """Add workers, or take some away; one stays."""
+        if self._engine is not None:
+            pool = self._engine.endpoint.deployment.pool
+            pool.scale_to(pool.size + by)
+            logger.info("The number of workers is now %d", pool.size)
+
+    def reopen_logs(self) -> None:
+        """Nothing is held open: lines go to standard output and standard error."""
