@@ -75,8 +75,9 @@ def limits(settings: Settings) -> Limits:
 class Engine:
     """One server's endpoint with all that surrounds it, whatever carries its requests."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, access_log: bool = True) -> None:
         self.settings = settings
+        self._access_log = access_log and settings.telemetry.access_log
         self.metrics = Metrics(
             __version__, lambda: {"stdout": standard(1).dropped, "stderr": standard(2).dropped}
         )
@@ -109,7 +110,7 @@ class Engine:
             cors=cors,
         )
         access: Access = NoAccess()
-        if settings.telemetry.access_log:
+        if self._access_log:
             access = open_access(settings.logging_config, settings.telemetry.level, standard(1), os.getpid())
         return Site(
             endpoint=self.endpoint,

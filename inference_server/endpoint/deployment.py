@@ -63,6 +63,11 @@ class Deployment:
         if state == WAITING:
             self.queue.left(request)
 
+    def fail(self, why: str) -> None:
+        """Nobody will ever take these requests."""
+        self.pool.down = why
+        self._go_down(why)
+
     def _go_down(self, why: str) -> None:
         for request in self.queue.take(len(self.queue)):
             request.resolve(unavailable(DOWN))

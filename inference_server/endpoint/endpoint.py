@@ -33,6 +33,10 @@ class Endpoint:
     async def stop(self, grace: float) -> None:
         await self.deployment.stop(grace)
 
+    def fail(self, why: str) -> None:
+        """The script could not be started and will not be: every request gets 503."""
+        self.deployment.fail(why)
+
     def health(self) -> HealthReport:
         """A reading of the workers' states as they are now."""
         pool = self.deployment.pool
@@ -46,6 +50,6 @@ class Endpoint:
             return ServerState.DRAINING, "finishes what was accepted, then stops"
         if pool.serving:
             return ServerState.READY, f"{pool.serving} of {pool.size} worker(s) serve"
-        if pool.facts is None:
+        if pool.facts is None and not pool.down:
             return ServerState.STARTING, "the first worker is not ready yet"
         return ServerState.UNAVAILABLE, pool.down or "no worker serves now; one is being started"

@@ -76,7 +76,7 @@ class AppCall:
         try:
             await app(self._scope(), self._receive, self._send)
         except Exception:
-            logger.exception("Error while answering %s %s", self._head.method, self._head.path)
+            logger.exception("Error while answering %s", self._head.request_line.decode("latin-1"))
         if not self._complete:
             self._status, self._headers, self._answer = 500, [(b"content-length", b"0")], []
             self._write()

@@ -182,7 +182,7 @@ class ScoringProtocol(asyncio.Protocol):
             end = data.find(b"\r\n\r\n")
             try:
                 if end < 0:
-                    diagnosis.incomplete(data, self.site.limits)
+                    diagnosis.incomplete(data, self.site.limits, seen=len(self._data))
                     if not self._data:
                         self.due = monotonic() + self.site.timeouts.header
                     self._data = data
@@ -374,17 +374,8 @@ class ScoringProtocol(asyncio.Protocol):
         site = self.site
         head = self._head
         latency = monotonic() - self._arrived
-        request = self._request
-        queued = request.sent - self._arrived if request is not None and request.sent else None
-        run = answer.exec_ms
-        site.scored.answered(
-            answer.status,
-            latency,
-            queued,
-            run * 0.001 if run is not None else None,
-            request.body_bytes if request is not None else 0,
-            head_bytes + (sent if length is None else length),
-        )
+        bytes_out = head_bytes + (sent if length is None else length)
+        scoring.count(site, answer, self._request, latency, bytes_out)
         self._log(answer.status, length, latency, answer.status != 405 and answer.status != 431, sent)
         if site.insights is not None:
             scoring.tell_insights(site.insights, self.scheme, head, self._identity, answer, latency)

@@ -65,3 +65,16 @@ def tell_insights(
         identity.client_request_id,
         None if answer.stream is not None else answer.body,
     )
+
+
+def count(site: Site, answer: Answer, request: ScoringRequest | None, latency: float, bytes_out: int) -> None:
+    """Add an answered request to the metrics."""
+    run_ms = answer.exec_ms
+    site.scored.answered(
+        answer.status,
+        latency,
+        request.sent - request.arrived if request is not None and request.sent else None,
+        run_ms * 0.001 if run_ms is not None else None,
+        request.body_bytes if request is not None else 0,
+        bytes_out,
+    )

@@ -1,0 +1,161 @@
+"""The scoring route as a plain ASGI application, over the same engine as the fast lane.
+
+Slower than the protocol class by the price of a task and a scope, and for that it runs under any ASGI server
+and mounted in any ASGI application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+from inference_server.http import answers, refusals, scoring
+from inference_server.http.head import RequestHead, from_scope
+from inference_server.http.identity import Identity
+from inference_server.http.site import Site
+from inference_server.messages import Answer, AnswerStream, ScoringRequest
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before it was answered."""
+
+
+async def score(site: Site, scope: Any, receive: Any, send: Any) -> None:
+    """Answer one request for the scoring route."""
+    arrived = monotonic()
+    head = from_scope(scope)
+    identity = head.identity()
+    request = None
+    gone = None
+    try:
+        answer = scoring.answer_without_worker(site, head, identity)
+        if answer is None:
+            pieces = await _read(receive, site.limits.body_bytes)
+            gone = asyncio.ensure_future(_disconnected(receive))
+            if pieces is None:
+                answer = refusals.message(
+                    413, f"the request body is larger than {site.limits.body_bytes} bytes"
+                )
+            else:
+                future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+                request = _request(scope, head, identity, pieces, arrived, future)
+                answer = await _answered(site, request, future, gone)
+        sent = await _send(site, head, identity, answer, send, gone)
+    except ClientLeft:
+        return
+    finally:
+        if gone is not None:
+            gone.cancel()
+    scoring.count(site, answer, request, monotonic() - arrived, sent)
+
+
+async def _read(receive: Any, limit: int) -> list[bytes] | None:
+    """The pieces of the body; None when they are more than `limit` bytes. Raises ClientLeft."""
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > limit > 0:
+            return None
+        if piece:
+            pieces.append(piece)
+        if not message.get("more_body", False):
+            return pieces
+
+
+async def _disconnected(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _request(
+    scope: Any,
+    head: RequestHead,
+    identity: Identity,
+    pieces: list[bytes],
+    arrived: float,
+    future: asyncio.Future[Answer],
+) -> ScoringRequest:
+    client = scope.get("client")
+    server = scope.get("server")
+    return ScoringRequest(
+        head,
+        pieces,
+        sum(map(len, pieces)),
+        arrived,
+        future.set_result,
+        identity.request_id,
+        str(client[0]) if client else "",
+        f"{server[0]}:{server[1]}" if server else "",
+        scope.get("scheme", "http"),
+    )
+
+
+async def _answered(
+    site: Site, request: ScoringRequest, future: asyncio.Future[Answer], gone: asyncio.Future[None]
+) -> Answer:
+    """The answer. Raises ClientLeft when the client goes first: then the request is not run, if it still waits."""
+    scoring.set_deadline(site, request)
+    site.endpoint.submit(request)
+    try:
+        either: set[asyncio.Future[Any]] = {future, gone}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        site.endpoint.leave(request)
+        raise
+    if not future.done():
+        site.endpoint.leave(request)
+        raise ClientLeft
+    return future.result()
+
+
+async def _send(
+    site: Site,
+    head: RequestHead,
+    identity: Identity,
+    answer: Answer,
+    send: Any,
+    gone: asyncio.Future[None] | None,
+) -> int:
+    """Send the answer; returns how many bytes its body had."""
+    cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
+    headers = site.heads.header_list(answer, identity.lines, cors)
+    empty = answers.framing(answer, head.method, head.version) == answers.NO_BODY
+    stream = answer.stream
+    if stream is not None and empty:
+        stream.close()
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if stream is not None and not empty:
+        return await _pump(stream, send, gone)
+    body = b"" if empty else bytes(answer.body)
+    await send({"type": "http.response.body", "body": body})
+    return len(body)
+
+
+async def _pump(stream: AnswerStream, send: Any, gone: asyncio.Future[None] | None) -> int:
+    """Pass chunks on as the client takes them. A stream that breaks raises, so that the server cuts the answer."""
+    chunks: asyncio.Queue[bytes | bool] = asyncio.Queue()
+    if gone is not None:
+        gone.add_done_callback(lambda _: chunks.put_nowait(False))
+    stream.attach(chunks.put_nowait, chunks.put_nowait)
+    sent = 0
+    try:
+        while isinstance(chunk := await chunks.get(), bytes | bytearray):
+            await send({"type": "http.response.body", "body": bytes(chunk), "more_body": True})
+            sent += len(chunk)
+            stream.grant(len(chunk))
+    except BaseException:
+        stream.close()
+        raise
+    if gone is not None and gone.done():
+        stream.close()
+        raise ClientLeft
+    if not chunk:
+        raise RuntimeError("the stream broke before its end")
+    await send({"type": "http.response.body", "body": b""})
+    return sent
