@@ -6,7 +6,7 @@ A scoring request leaves two, any other request the second one only:
     2026-01-31 09:15:02,417 I [4711] gunicorn.access - 127.0.0.1 - - [31/Jan/2026:10:15:02 +0100]
         "POST /score HTTP/1.1" 200 12 "-" "curl/8.5.0"                                   (one line)
 
-Two calls of the logging module would cost 15 µs a request, more than parsing it. `AccessLog` keeps the text
+Two calls of the logging module cost some 40 µs a request, these lines 1.5. `AccessLog` keeps the text
 until the end of the event loop's turn and writes once. A custom logging.json may want these lines as
 records: `LoggedAccess` has the same shape over real loggers.
 """

@@ -1,7 +1,7 @@
 """Facts about requests as OpenTelemetry spans and log records, in the shape Azure ML's telemetry has.
 
     table        what                     custom dimensions
-    requests     one span a request       the twelve of `OpenTelemetrySender.request`
+    requests     one span a request       the thirteen of `OpenTelemetrySender.request`
     traces       model_data_collection    Container Id, the two request ids, Workspace Name, Service Name,
                                           Models, Input, Prediction
     exceptions   a failed init() or run() Container Id and the two request ids

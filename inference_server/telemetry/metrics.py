@@ -23,6 +23,7 @@ from inference_server.telemetry import names
 from inference_server.telemetry.names import DURATION_BOUNDS
 
 SCORE_ROUTE = "/score"
+ROUTE_LIMIT = 100  # a label value is for ever: whoever names more routes than this counts as "other"
 
 
 class Durations:
@@ -137,7 +138,12 @@ class Metrics(Collector):
 
         Routes are labels, so only a fixed set may be named: all unknown paths together are "other".
         """
-        return self._routes.setdefault(route, RouteMetrics(route))
+        known = self._routes.get(route)
+        if known is None:
+            if len(self._routes) >= ROUTE_LIMIT:
+                route = "other"
+            known = self._routes.setdefault(route, RouteMetrics(route))
+        return known
 
     def deployment(
         self, name: str, in_flight: Callable[[], int], health: Callable[[], HealthReport]

@@ -57,7 +57,11 @@ RECEIVED = Metric(
     "Bytes of request bodies, as received.",
 )
 SENT = Metric(
-    "azmlinfsrv_response_body_bytes", "counter", "bytes", ("deployment", "route"), "Bytes of response bodies."
+    "azmlinfsrv_response_bytes",
+    "counter",
+    "bytes",
+    ("deployment", "route"),
+    "Bytes of responses, their heads included.",
 )
 TIMEOUTS = Metric(
     "azmlinfsrv_scoring_timeouts",

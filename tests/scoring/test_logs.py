@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,6 @@ import pytest
 
 from inference_server.scoring import records
 from inference_server.scoring.logs import AMLLogFormatter, escape_controls, level_number
-from tests.scoring.driving import other_python
 from tests.tools import ROOT, missing
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ([DIWEC]) \[\d+\] (\S+) - (.*)")
@@ -267,7 +267,8 @@ def test_model_data_of_any_kind_is_json() -> None:
 
 @pytest.mark.parametrize("version", ["3.8", "3.13"])
 def test_it_works_in_the_oldest_and_the_newest_python(version: str) -> None:
-    python = other_python(version)
+    found = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    python = str(found[-1]) if found else shutil.which(f"python{version}")
     if python is None:
         missing(f"needs Python {version}")
     code = f"""

@@ -58,7 +58,15 @@ def test_an_answer_is_counted_everywhere(metrics: Metrics, blue: DeploymentMetri
     assert seen["azmlinfsrv_queue_duration_seconds_bucket,blue,0.001"] == 2, "a bound belongs to its bucket"
     assert seen["azmlinfsrv_run_duration_seconds_sum,blue"] == pytest.approx(0.013)
     assert seen["azmlinfsrv_request_body_bytes_total,blue,/score"] == 210
-    assert seen["azmlinfsrv_response_body_bytes_total,,/swagger.json"] == 500
+    assert seen["azmlinfsrv_response_bytes_total,,/swagger.json"] == 500
+
+
+def test_routes_are_few(metrics: Metrics) -> None:
+    assert metrics.route("/") is metrics.route("/")
+    for number in range(1000):
+        metrics.route(f"/{number}").answered(200, 0.001)
+    assert len(metrics._routes) <= 101
+    assert samples(metrics)["azmlinfsrv_requests_total,,other,200"] == 901
 
 
 def test_gauges_are_asked_when_read(metrics: Metrics, blue: DeploymentMetrics) -> None:
