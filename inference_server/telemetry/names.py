@@ -120,7 +120,7 @@ METRICS = (
 )
 
 # Why a worker was replaced: the values of the label `reason` that are there from the start, at 0.
-RESTART_REASONS = ("crash", "timeout", "start_failed", "recycled")
+RESTART_REASONS = ("crashed", "killed", "max_requests", "rss")
 
 # Upper bounds in seconds: half a millisecond, the least a request can take here, to five minutes.
 DURATION_BOUNDS = (

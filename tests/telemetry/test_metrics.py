@@ -71,15 +71,15 @@ def test_routes_are_few(metrics: Metrics) -> None:
 
 def test_gauges_are_asked_when_read(metrics: Metrics, blue: DeploymentMetrics) -> None:
     blue.timed_out()
-    blue.restarted("crash")
+    blue.restarted("crashed")
     seen = samples(metrics)
     assert seen["azmlinfsrv_requests_in_flight,blue"] == 7
     assert seen["azmlinfsrv_requests_queued,blue"] == 3
     assert seen["azmlinfsrv_ready,blue"] == 1
     assert [seen[f"azmlinfsrv_workers,blue,{state}"] for state in ("ready", "busy", "stalled")] == [1, 1, 0]
     assert seen["azmlinfsrv_scoring_timeouts_total,blue"] == 1
-    assert seen["azmlinfsrv_worker_restarts_total,blue,crash"] == 1
-    assert seen["azmlinfsrv_worker_restarts_total,blue,recycled"] == 0
+    assert seen["azmlinfsrv_worker_restarts_total,blue,crashed"] == 1
+    assert seen["azmlinfsrv_worker_restarts_total,blue,rss"] == 0
     assert seen["azmlinfsrv_log_lines_dropped_total,stdout"] == 4
     assert any(name.startswith("azmlinfsrv_build_info,") and name.endswith(",1.2.3") for name in seen)
     assert seen["process_open_fds"] > 0
