@@ -16,20 +16,23 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Dict, Iterator, Optional, Sequence
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
 
 # What Microsoft's package said of itself when its contract was fixed; scripts compare against it.
 VERSION = "1.5.1"
 
 _ROOM = "inference_server.scoring."
 
-# alias -> our module whose public names it carries
-ALIASES = {
-    "azureml_inference_server_http.api.aml_request": _ROOM + "aml_request",
-    "azureml_inference_server_http.api.aml_response": _ROOM + "aml_response",
-    "azureml_inference_server_http.log_config": _ROOM + "logs",
-    "azureml.contrib.services.aml_request": _ROOM + "aml_request",
-    "azureml.contrib.services.aml_response": _ROOM + "aml_response",
+_REQUEST = (_ROOM + "aml_request", ("AMLRequest", "rawhttp"))
+_RESPONSE = (_ROOM + "aml_response", ("AMLResponse",))
+
+# alias -> our module, and the names of it that the alias has
+ALIASES: Dict[str, Tuple[str, Tuple[str, ...]]] = {
+    "azureml_inference_server_http.api.aml_request": _REQUEST,
+    "azureml_inference_server_http.api.aml_response": _RESPONSE,
+    "azureml_inference_server_http.log_config": (_ROOM + "logs", ("AMLLogFormatter", "RootAccessFilter")),
+    "azureml.contrib.services.aml_request": _REQUEST,
+    "azureml.contrib.services.aml_response": _RESPONSE,
 }
 # package -> the names it has
 PACKAGES: Dict[str, Dict[str, Any]] = {
@@ -62,10 +65,9 @@ class _OurNames(MetaPathFinder, Loader):
         if name in PACKAGES:
             vars(module).update(PACKAGES[name])
             return
-        ours = importlib.import_module(ALIASES[name])
-        public = getattr(ours, "__all__", None) or [key for key in vars(ours) if not key.startswith("_")]
-        vars(module).update({key: getattr(ours, key) for key in public})
-        vars(module)["__all__"] = list(public)
+        target, public = ALIASES[name]
+        ours = importlib.import_module(target)
+        vars(module).update({key: getattr(ours, key) for key in public}, __all__=list(public))
 
 
 class _MissingParents(MetaPathFinder, Loader):

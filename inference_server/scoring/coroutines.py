@@ -17,17 +17,15 @@ if TYPE_CHECKING:
 CANCEL_SECONDS = 1.0  # how long an interrupted coroutine may take to clean up
 
 _loop: Optional[asyncio.AbstractEventLoop] = None
-_thread: Optional[threading.Thread] = None  # the loop's own, when several threads call run()
+_threaded = False  # the loop runs in a thread of its own, since several threads call run()
+_making = threading.Lock()
 _left_behind: List[asyncio.AbstractEventLoop] = []
 
 
 def use_thread() -> None:
-    """Run the loop in a thread of its own, so that several threads may wait on it at a time."""
-    global _thread
-    if _thread is None:
-        loop = _the_loop()
-        _thread = threading.Thread(target=loop.run_forever, name="coroutines", daemon=True)
-        _thread.start()
+    """Have the loop run in a thread of its own, so that several threads may wait on it at a time."""
+    global _threaded
+    _threaded = True
 
 
 def wait(awaitable: Awaitable[Any]) -> Any:
@@ -35,7 +33,7 @@ def wait(awaitable: Awaitable[Any]) -> Any:
     import asyncio
 
     loop = _the_loop()
-    if _thread is not None:
+    if _threaded:
         return asyncio.run_coroutine_threadsafe(_as_coroutine(awaitable), loop).result()
     task = asyncio.ensure_future(awaitable, loop=loop)
     try:
@@ -63,20 +61,13 @@ def iterate(source: AsyncIterator[Any]) -> Iterator[Any]:
             wait(close())
 
 
-def is_coroutine_function(function: Any) -> bool:
-    """Whether calling `function` gives a coroutine: an `async def`, wrapped or not, or an async `__call__`."""
-    return _matches(function, inspect.iscoroutinefunction)
-
-
-def is_generator_function(function: Any) -> bool:
-    """Whether calling `function` gives a generator or an async generator."""
-    return _matches(function, inspect.isgeneratorfunction) or _matches(function, inspect.isasyncgenfunction)
-
-
-def _matches(function: Any, test: Any) -> bool:
+def returns_unfinished(function: Any) -> bool:
+    """Whether calling `function` may only begin its work: it, what it wraps, or its `__call__` is a coroutine
+    function, a generator function or both."""
     unwrapped = inspect.unwrap(function)
     call = getattr(type(unwrapped), "__call__", None)  # noqa: B004 - the method itself is looked at
-    return bool(test(unwrapped) or test(call))
+    tests = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return any(test(candidate) for test in tests for candidate in (unwrapped, call))
 
 
 async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
@@ -85,24 +76,24 @@ async def _as_coroutine(awaitable: Awaitable[Any]) -> Any:
 
 def _the_loop() -> asyncio.AbstractEventLoop:
     global _loop
-    if _loop is None:
-        import asyncio
+    with _making:
+        if _loop is None:
+            import asyncio
 
-        _loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(_loop)
-    return _loop
+            _loop = asyncio.new_event_loop()
+            if _threaded:
+                threading.Thread(target=_loop.run_forever, name="coroutines", daemon=True).start()
+        return _loop
 
 
 def _after_fork() -> None:
     """A forked child makes a loop of its own: the parent's selector is shared with the parent. The old loop is
     kept, since closing it here would unregister the parent's descriptors."""
-    global _loop, _thread
+    global _loop, _making
+    _making = threading.Lock()
     if _loop is not None:
         _left_behind.append(_loop)
-        _loop = _thread = None
-        import asyncio
-
-        asyncio.set_event_loop(None)
+        _loop = None
 
 
 if hasattr(os, "register_at_fork"):

@@ -27,6 +27,7 @@ SCRIPT_RAISED = "Caught an unhandled exception from the user script"
 EXTRAS = {"inference_schema": "azureml", "flask": "azureml"}
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_STDLIB = os.path.dirname(os.__file__) + os.sep
 
 
 class Context(NamedTuple):
@@ -138,7 +139,8 @@ def _cause(exc: BaseException) -> BaseException:
 
 def _headline(exc: BaseException) -> str:
     """`ValueError: boom`; survives a `__str__` that raises."""
-    return traceback.format_exception_only(type(exc), exc)[-1].strip()
+    lines = traceback.format_exception_only(type(exc), exc)
+    return next((line.strip() for line in lines if not line.startswith(" ")), type(exc).__name__)
 
 
 def _one_line(text: str) -> str:
@@ -148,19 +150,17 @@ def _one_line(text: str) -> str:
 
 
 def _place(exc: BaseException, script_file: Optional[str] = None) -> str:
-    """`/path/score.py, line 12, in run`: the innermost frame in the script, else in a file that is not ours."""
+    """`/path/score.py, line 12, in run`: the innermost frame in the script, else in a file that is no
+    library's, else in any but ours."""
     script_file = _context.script_file if script_file is None else script_file
     if isinstance(exc, SyntaxError) and exc.filename:
         return f"{exc.filename}, line {exc.lineno}"
-    best = ""
-    in_script = False
+    best, best_rank = "", 0
     for frame, line in traceback.walk_tb(exc.__traceback__):
         file = frame.f_code.co_filename
-        if file == script_file:
-            in_script = True
-        elif in_script or _machinery(file):
-            continue
-        best = f"{file}, line {line}, in {frame.f_code.co_name}"
+        rank = 0 if _machinery(file) else 3 if file == script_file else 1 if _library(file) else 2
+        if rank and rank >= best_rank:
+            best, best_rank = f"{file}, line {line}, in {frame.f_code.co_name}", rank
     return best
 
 
@@ -174,6 +174,10 @@ def _from_user_code(tb: Optional[TracebackType]) -> Optional[TracebackType]:
 
 def _machinery(file: str) -> bool:
     return file.startswith((_HERE, "<frozen importlib"))
+
+
+def _library(file: str) -> bool:
+    return file.startswith((_STDLIB, "<")) or "site-packages" in file or "dist-packages" in file
 
 
 def _hint(exc: BaseException) -> str:

@@ -9,6 +9,7 @@ import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
+from typing import List
 
 from inference_server.scoring import compat
 from inference_server.scoring.config import ScoringConfig
@@ -39,16 +40,21 @@ def extend_path(config: ScoringConfig) -> None:
     import from.
     """
     sys.path[:] = [entry for entry in sys.path if not entry or os.path.abspath(entry) != _HERE]
-    app_root = os.path.abspath(config.app_root)
     cwd = os.getcwd()
-    if cwd != app_root:
+    if cwd != os.path.abspath(config.app_root):
         sys.path.insert(0, cwd)
+    sys.path.extend(folder for folder in user_folders(config) if folder not in sys.path)
+
+
+def user_folders(config: ScoringConfig) -> List[str]:
+    """Where the user's own files lie: the app root, the source directory, the script's folder."""
+    app_root = os.path.abspath(config.app_root)
     folders = [app_root]
     if config.source_dir:
         folders.append(os.path.join(app_root, config.source_dir))
     if config.entry_script:
         folders.append(os.path.dirname(os.path.abspath(config.entry_script)))
-    sys.path.extend(folder for folder in dict.fromkeys(folders) if folder not in sys.path)
+    return list(dict.fromkeys(folders))
 
 
 def _import_file(file: str) -> ModuleType:

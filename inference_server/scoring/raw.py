@@ -7,9 +7,10 @@ flask itself and so may use flask.request or flask.jsonify.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 from urllib.parse import unquote_to_bytes
 
 from inference_server.scoring.errors import EXTRAS, UserScriptError
@@ -33,14 +34,35 @@ def asked() -> bool:
     return _asked
 
 
-def flask_is_used(script_file: str) -> bool:
-    """Whether flask is imported by now, or the script names it and may import it later."""
-    if "flask" in sys.modules:
-        return True
+def flask_is_used(user_folders: List[str]) -> bool:
+    """Whether a file of the user's that is imported by now names flask, and flask can be imported.
+
+    Then run() may use flask.request, flask.jsonify and whatever else needs flask's context. That flask is
+    loaded is no sign of it: other libraries, and AMLResponse, load it too.
+    """
+    if not any(_names_flask(file) for file in _imported_from(user_folders)):
+        return False
     try:
-        with open(script_file, "rb") as file:
-            return b"flask" in file.read() and _import_flask() is not None
-    except (OSError, ImportError):
+        _import_flask()
+    except ImportError:
+        return False
+    return True
+
+
+def _imported_from(folders: List[str]) -> Iterator[str]:
+    """The source files of modules that lie below `folders` but in no environment there."""
+    inside = tuple(os.path.join(folder, "") for folder in folders)
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.startswith(inside) and "site-packages" not in file:
+            yield file
+
+
+def _names_flask(file: str) -> bool:
+    try:
+        with open(file, "rb") as source:
+            return b"flask" in source.read()
+    except OSError:
         return False
 
 
@@ -92,7 +114,8 @@ class Stage:
         following = self._next
 
         def in_context(**arguments: Any) -> Any:
-            with following.context:
+            context, following.context = following.context, None
+            with context:
                 return run(**arguments)
 
         return in_context

@@ -121,7 +121,13 @@ def from_response(response: Any) -> Answer:
         response.close()
         return Answer(status, content_type, b"", failed, headers)
     if response.is_streamed:
-        return Answer(status, content_type, Stream(response.iter_encoded(), response.close), failed, headers)
+        return Answer(
+            status,
+            content_type,
+            Stream(response.iter_encoded(), response.close, json_lines=False),
+            failed,
+            headers,
+        )
     try:
         body = b"".join(response.iter_encoded())
     finally:

@@ -56,20 +56,13 @@ def _other(result: Any) -> Answer:
         if is_response(result):
             logger.info("run() output is HTTP Response")
             return from_response(result)
-        if isinstance(result, Stream):
-            return Answer(200, result.content_type, result)
-        if isinstance(result, (Iterator, AsyncIterator)):
-            stream = started(result)
-            return Answer(200, stream.content_type, stream)
-        if isinstance(result, Awaitable):
-            result = coroutines.wait(result)
-            awaited = True
-        else:
-            awaited = False
+        complete = started(result)
     except Exception as error:
         raise UserScriptError.of(SCRIPT_RAISED, error) from error
-    if awaited:
-        return answer(result)
+    if isinstance(complete, Stream):
+        return Answer(200, complete.content_type, complete)
+    if complete is not result:
+        return answer(complete)
     try:
         return Answer(200, JSON, to_json(result).encode())
     except Exception as error:
@@ -77,10 +70,12 @@ def _other(result: Any) -> Answer:
 
 
 def started(result: Any) -> Any:
-    """A generator or async generator with its first item pulled; any other value as it is.
-
-    Raises what the script raises on its way to that item.
-    """
+    """What run() still has to do, done: a coroutine awaited, a generator's first item pulled. Any other value
+    is given back as it is. Raises what the script raises on the way."""
+    if isinstance(result, Awaitable):
+        result = coroutines.wait(result)
+    if isinstance(result, Stream):
+        return result
     if isinstance(result, AsyncIterator):
         return Stream(coroutines.iterate(result))
     return Stream(result) if isinstance(result, Iterator) else result

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Optional
 from inference_server.scoring import coroutines, errors, models, raw, swagger
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.errors import SCRIPT_RAISED, UserScriptError
-from inference_server.scoring.importing import import_script
+from inference_server.scoring.importing import import_script, user_folders
 from inference_server.scoring.inputs import (
     REQUEST_HEADERS,
     Arguments,
@@ -40,7 +40,7 @@ def load(config: ScoringConfig) -> Script:
         errors.serving(file, config.development)
         return Script(module, file, config)
     except UserScriptError as error:
-        server_log.error(error.summary)
+        server_log.error("UserScriptError: %s", error.summary)
         if error.detail:
             server_log.error(error.detail)
         raise
@@ -94,7 +94,11 @@ class Script:
             raise self._init_failed(error) from error
         logger.info("Users's init has completed successfully")
         self._choose_calls()  # init() may have imported flask
-        self.swaggers = swagger.prepare(self._config, self._user_run if self.mode == SCHEMA else None)
+        try:
+            self.swaggers = swagger.prepare(self._config, self._user_run if self.mode == SCHEMA else None)
+        except UserScriptError as error:
+            server_log.error(error.summary)
+            raise
         server_log.info("Scoring timeout is set to %d", self._config.scoring_timeout_ms)
 
     def _choose_calls(self) -> None:
@@ -102,7 +106,7 @@ class Script:
         config, parameters = self._config, self._parameters
         run = _completed(self._user_run)
         stage: Optional[raw.Stage] = None
-        if self.mode == RAW or raw.flask_is_used(self.file):
+        if self.mode == RAW or raw.flask_is_used(user_folders(config)):
             stage = raw.Stage(os.path.dirname(self.file), config.threads)
             run = stage.around(run)
         if self.mode == RAW:
@@ -129,8 +133,8 @@ class Script:
         """The error to raise, once the log has the whole story: what, where, and the models it could see."""
         failed = UserScriptError.of(SCRIPT_RAISED, error)
         failed.summary = f"User's init function failed: {errors.describe_failure(error)[0]}"
-        server_log.error(failed.summary)
-        server_log.error("Encountered Exception: %s", failed.detail)
+        server_log.error("User's init function failed")
+        server_log.error(errors.failure_log(error))
         for line in models.directory_listing(self._config.model_dir):
             server_log.info(line)
         return failed
@@ -179,16 +183,10 @@ def _mode(run: Callable[..., Any]) -> str:
 
 def _completed(run: Callable[..., Any]) -> Callable[..., Any]:
     """`run` with all it has to do counted as its own: a coroutine awaited, a generator's first item pulled."""
-    if coroutines.is_coroutine_function(run):
+    if not coroutines.returns_unfinished(run):
+        return run
 
-        def awaited(**arguments: Any) -> Any:
-            return started(coroutines.wait(run(**arguments)))
+    def completed(**arguments: Any) -> Any:
+        return started(run(**arguments))
 
-        return awaited
-    if coroutines.is_generator_function(run):
-
-        def begun(**arguments: Any) -> Any:
-            return started(run(**arguments))
-
-        return begun
-    return run
+    return completed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, Optional
+from typing import Any, Callable, Iterable, Iterator, List, Optional
 
 from inference_server.scoring.answer import BYTES, JSON_LINES, TEXT
 from inference_server.scoring.encode import to_json
@@ -13,24 +13,26 @@ class Stream(Iterator[bytes]):
 
     Making one runs the script's code up to its first item, so a generator that fails at once still fails
     before anything was sent; whatever it raises is raised here. The first item decides the `content_type`:
-    bytes, text, or one line of JSON for each item. Closing it closes `source` and calls `on_close`.
+    bytes, text, or (unless `json_lines` is off) one line of JSON for each item; an item of another kind breaks
+    the stream with a TypeError. Closing it closes `source` and calls `on_close`.
     """
 
-    def __init__(self, source: Iterable[Any], on_close: Optional[Callable[[], None]] = None) -> None:
+    def __init__(
+        self, source: Iterable[Any], on_close: Optional[Callable[[], None]] = None, json_lines: bool = True
+    ) -> None:
         self._items = iter(source)
         self._on_close = on_close
         self._closed = False
         self.content_type = TEXT
+        self._first: List[Any] = []
         try:
-            self._first = [next(self._items)]
+            self._first.append(next(self._items))
+            self.content_type = _type_of(self._first[0], json_lines)
         except StopIteration:
-            self._first = []
             self.close()
         except BaseException:
             self.close()
             raise
-        if self._first:
-            self.content_type = _type_of(self._first[0])
 
     def __next__(self) -> bytes:
         item = self._first.pop() if self._first else next(self._items)
@@ -40,7 +42,7 @@ class Stream(Iterator[bytes]):
             return item.encode()
         if isinstance(item, (bytes, bytearray, memoryview)):
             return bytes(item)
-        raise TypeError(f"a stream of text or bytes yielded a {type(item).__name__}")
+        raise _wrong_item(item)
 
     def close(self) -> None:
         """Stop the source, whether or not it was read to its end."""
@@ -57,7 +59,15 @@ class Stream(Iterator[bytes]):
                 self._on_close()
 
 
-def _type_of(item: Any) -> str:
+def _type_of(item: Any, json_lines: bool) -> str:
     if isinstance(item, str):
         return TEXT
-    return BYTES if isinstance(item, (bytes, bytearray, memoryview)) else JSON_LINES
+    if isinstance(item, (bytes, bytearray, memoryview)):
+        return BYTES
+    if json_lines:
+        return JSON_LINES
+    raise _wrong_item(item)
+
+
+def _wrong_item(item: Any) -> TypeError:
+    return TypeError(f"a stream of text or bytes yielded a {type(item).__name__}")

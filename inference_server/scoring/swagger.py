@@ -87,9 +87,9 @@ def _from_file(app_root: str, version: str, files: Tuple[str, ...]) -> Any:
         try:
             with open(path, "rb") as file:
                 document = json.loads(file.read())
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise UserScriptError(
-                f"The swagger file {path} is not valid JSON: {error}. Repair or remove it."
+                f"The swagger file {path} cannot be read as JSON: {error}. Repair or remove it."
             ) from error
         logger.info("Loaded user's swagger file for version [%s] from %s", version, path)
         return document
