@@ -128,14 +128,6 @@ class AnswerHeads:
         ]
 
     def render_pairs(
-        self, status: int, pairs: list[tuple[bytes, bytes]], version: bytes, keep_alive: bool
-    ) -> bytes:
-        """The head of an answer whose headers an ASGI application gave: what its server adds is added here."""
-        self._turn()
-        lines = b"".join([b"%b: %b\r\n" % pair for pair in pairs if pair[0] not in _CONNECTION_NAMES])
-        return self._first_lines(status, version, keep_alive) + lines + b"\r\n"
-
-    def render_pairs(
         self, status: int, headers: list[tuple[bytes, bytes]], version: bytes, keep_alive: bool
     ) -> bytes:
         """The head of an answer that an ASGI application gave as a list: what its server adds is added here."""

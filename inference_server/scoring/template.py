@@ -6,6 +6,7 @@ The template never serves. It forks when the front asks, and tells the front whe
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import mmap
 import os
@@ -106,10 +107,8 @@ class Template:
         sock.setblocking(True)
         channel = Channel(sock, page)
         die_with_parent(template, channel.fileno())
-        try:
+        with contextlib.suppress(FrontGone):
             serve(channel, self._config, self._script)
-        except FrontGone:
-            pass
 
     def _reap(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from concurrent.futures import ThreadPoolExecutor
-from typing import Optional
+from typing import Dict, Optional
 
 from inference_server.scoring import wire
 from inference_server.scoring.channel import Channel, Record
@@ -24,7 +24,7 @@ class ThreadedWorker(Worker):
         super().__init__(channel, config._replace(scoring_timeout_ms=0), script)
         self.config = config
         self._threads = ThreadPoolExecutor(config.threads, thread_name_prefix="run")
-        self._controls = {}  # type: Dict[int, queue.SimpleQueue[Optional[Record]]]
+        self._controls: Dict[int, queue.SimpleQueue[Optional[Record]]] = {}
 
     def serve(self) -> None:
         """Until the front says stop; what is in hand is finished first. Raises FrontGone."""
