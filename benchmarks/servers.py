@@ -96,6 +96,7 @@ class Running:
     workload: Workload
     port: int
     process: subprocess.Popen[bytes]
+    command: str
     first_answer: float  # seconds from the start of its process to the first right answer
     log: Path
 
@@ -132,12 +133,13 @@ def running(server: Server, workload: Workload) -> Iterator[Running]:
     """Start a server, wait for its first right answer, hand it over, end it. Raises RuntimeError when it fails."""
     folder = python_of(server.environment).parent
     port = free_port()
+    command = server.command(folder, port)
     log = RESULTS / "logs" / f"{server.name}-{workload.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(
-            server.command(folder, port),
+            command,
             cwd=WORK,
             env=environment(workload.name),
             stdin=subprocess.DEVNULL,
@@ -147,7 +149,7 @@ def running(server: Server, workload: Workload) -> Iterator[Running]:
         )
     try:
         seconds = _first_answer(server, workload, port, process, begun, log)
-        yield Running(server, workload, port, process, seconds, log)
+        yield Running(server, workload, port, process, " ".join(command), seconds, log)
     finally:
         processes.stop(process)
 

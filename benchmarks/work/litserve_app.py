@@ -1,4 +1,4 @@
-"""The same work under LitServe: fast queue, batches up to 64, no waiting for a batch to fill."""
+"""The same work under LitServe: fast queue, batches up to 32, no waiting for a batch to fill."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ class Stream(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Stream(stream=True) if NAME == "stream" else Score(max_batch_size=64, batch_timeout=0.0)
+    api = Stream(stream=True) if NAME == "stream" else Score(max_batch_size=32, batch_timeout=0.0)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=True)
     server.run(host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False)

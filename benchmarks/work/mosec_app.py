@@ -1,4 +1,8 @@
-"""The same work under mosec: its own JSON codec, batches up to 64, 1 ms at most to fill one (0 would mean its default of 10 ms)."""
+"""The same work under mosec: its own JSON codec, batches up to 32, at most 1 ms to fill one.
+
+Found by trial: with 64 connections, batches of 32 gave it its best rate (64 gave a quarter less), and a longer wait
+only cost the lone caller. A wait of 0 means its default of 10 ms.
+"""
 
 from __future__ import annotations
 
@@ -35,5 +39,5 @@ if __name__ == "__main__":
     elif NAME == "hold":
         server.append_worker(Single, num=1, timeout=300)
     else:
-        server.append_worker(Score, num=1, max_batch_size=64, max_wait_time=1)
+        server.append_worker(Score, num=1, max_batch_size=32, max_wait_time=1)
     server.run()
