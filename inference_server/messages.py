@@ -52,6 +52,7 @@ class ScoringRequest:
         "body",
         "body_bytes",
         "client",
+        "client_request_id",
         "deadline",
         "head",
         "reply",
@@ -74,6 +75,7 @@ class ScoringRequest:
         client: str = "",
         server: str = "",
         scheme: str = "http",
+        client_request_id: str = "",
     ) -> None:
         self.head = head
         self.body = body  # the pieces as they arrived; joined by nobody on the way
@@ -82,6 +84,7 @@ class ScoringRequest:
         self.deadline = 0.0  # monotonic seconds; 0: none
         self.reply = reply
         self.request_id = request_id
+        self.client_request_id = client_request_id
         self.client = client
         self.server = server
         self.scheme = scheme

@@ -23,15 +23,18 @@ from inference_server.http.cors import Cors
 from inference_server.http.limits import Limits
 from inference_server.http.protocol import protocol_for
 from inference_server.http.site import Site, Timeouts
-from inference_server.messages import HealthReport
+from inference_server.messages import HealthReport, ScoringRequest
 from inference_server.settings import Settings
 from inference_server.telemetry.access import Access, NoAccess, open_access
+from inference_server.telemetry.insights import Insights, InsightsConfig, open_insights
 from inference_server.telemetry.metrics import Metrics
 from inference_server.telemetry.output import standard
 from inference_server.workers.pool import Observer
 from inference_server.workers.spec import PoolSpec
 
 NOTIFY_SECONDS = 1
+INSIGHTS_SECONDS = 5.0  # to send what is left when the server ends
+INSIGHTS_FAILED_SECONDS = 30.0  # the same when the script did not start: the reason must not be lost
 DEPLOYMENT = "default"
 DEFAULT_CIPHERS = "TLSv1"  # OpenSSL's word for its usual TLS 1.x ciphers
 
@@ -132,15 +135,42 @@ class Engine:
             health_port=settings.listen.health_port if settings.listen.separate_health else 0,
             max_connections=http.max_connections,
             request_timeout=settings.queue.request_timeout_ms / 1000,
+            insights=self._open_insights(),
         )
 
     def _swaggers(self) -> dict[str, Any] | None:
         facts = self.endpoint.facts
         return None if facts is None else facts.swaggers
 
-    def _log(self, entry: dict[str, Any]) -> None:
-        if self.site.insights is not None:
+    def _log(self, entry: dict[str, Any], request: ScoringRequest | None) -> None:
+        """What a worker reports for the exporters, and the request it was working on."""
+        if self.site.insights is None:
+            return
+        if request is None:
             self.site.insights.record(entry)
+        else:
+            self.site.insights.record(entry, request.request_id, request.client_request_id)
+
+    def _open_insights(self) -> Insights | None:
+        telemetry, service = self.settings.telemetry, self.settings.service
+        if not telemetry.app_insights_enabled:
+            return None
+        return open_insights(
+            InsightsConfig(
+                telemetry.app_insights_key,
+                service.service_name,
+                service.workspace_name,
+                service.hostname,
+                self.settings.script.model_dir,
+                telemetry.app_insights_log_response,
+            )
+        )
+
+    async def close(self, grace: float) -> None:
+        """Write what is still to be written: the log, and telemetry for at most `grace` seconds."""
+        self.site.access.flush()
+        if self.site.insights is not None:
+            await asyncio.to_thread(self.site.insights.shutdown, grace)
 
 
 class _Server(uvicorn.Server):
@@ -181,6 +211,7 @@ class Front:
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         grace = 0.0 if self._now or code else self._settings.supervisor.graceful_timeout
         await self._end(engine, server, serving, grace)
+        await engine.close(INSIGHTS_FAILED_SECONDS if code else INSIGHTS_SECONDS)
         for task in (starting, stopping):
             task.cancel()
         return code
@@ -229,7 +260,6 @@ class Front:
         if not serving.done():
             await asyncio.wait({serving}, timeout=1.0)
             serving.cancel()
-        engine.site.access.flush()
 
     def stop(self, now: bool = False) -> None:
         """Finish what was accepted and end; `now`: end at once."""

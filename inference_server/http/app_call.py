@@ -92,4 +92,4 @@ class AppCall:
             self._status, self._headers, head.version, not connection.closing
         )
         connection.transport.write(raw + body)
-        connection.app_answered(self._status, len(body), len(raw))
+        connection.app_answered(self._status, self._headers, body, len(raw))

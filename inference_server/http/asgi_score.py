@@ -93,6 +93,7 @@ def _request(
         str(client[0]) if client else "",
         f"{server[0]}:{server[1]}" if server else "",
         scope.get("scheme", "http"),
+        identity.client_request_id,
     )
 
 

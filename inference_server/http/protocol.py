@@ -41,6 +41,7 @@ class ScoringProtocol(asyncio.Protocol):
         self.tasks = server_state.tasks
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.client = ""
+        self.server = ""  # host:port this connection was made to
         self.client_address: tuple[str, int] | None = None
         self.server_address: tuple[str, int] | None = None
         self.scheme = "http"
@@ -74,6 +75,7 @@ class ScoringProtocol(asyncio.Protocol):
             self.client = peer[0]
         if isinstance(own, tuple):
             self.server_address = (own[0], own[1])
+            self.server = f"{own[0]}:{own[1]}"
             self._health_only = own[1] == site.health_port
         if transport.get_extra_info("sslcontext"):
             self.scheme = "https"
@@ -272,7 +274,16 @@ class ScoringProtocol(asyncio.Protocol):
             self._answer(answer)
             return
         request = ScoringRequest(
-            head, pieces, size, self._arrived, self._answer, identity.request_id, self.client, "", self.scheme
+            head,
+            pieces,
+            size,
+            self._arrived,
+            self._answer,
+            identity.request_id,
+            self.client,
+            self.server,
+            self.scheme,
+            identity.client_request_id,
         )
         self._request = request
         scoring.set_deadline(self.site, request)
@@ -324,10 +335,17 @@ class ScoringProtocol(asyncio.Protocol):
             self._state = CLOSING
             self.transport.abort()
 
-    def app_answered(self, status: int, body_bytes: int, head_bytes: int) -> None:
+    def app_answered(
+        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes, head_bytes: int
+    ) -> None:
         """The application's answer has been written."""
         self._call = None
-        self._note_app(status, body_bytes, head_bytes)
+        self._note_app(status, len(body), head_bytes)
+        if self.site.insights is not None and self._head.path == "/swagger.json":
+            latency = monotonic() - self._arrived
+            scoring.tell_insights_of_route(
+                self.site.insights, self.scheme, self._head, status, headers, body, latency
+            )
         self._finish()
 
     def _finish(self) -> None:

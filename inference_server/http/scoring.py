@@ -52,19 +52,39 @@ def set_deadline(site: Site, request: ScoringRequest) -> None:
 def tell_insights(
     insights: Insights, scheme: str, head: RequestHead, identity: Identity, answer: Answer, latency: float
 ) -> None:
-    """Note an answered request for Application Insights."""
+    """Note an answered scoring request for Application Insights."""
+    body = None if answer.stream is not None else answer.body
+    ids = identity.request_id, identity.client_request_id
+    _tell(insights, scheme, head, answer.status, ids, body, latency)
+
+
+def tell_insights_of_route(
+    insights: Insights,
+    scheme: str,
+    head: RequestHead,
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+    latency: float,
+) -> None:
+    """The same for a route of the application, whose ids are known by the headers of its answer."""
+    sent = {name: value.decode("latin-1") for name, value in headers}
+    ids = sent.get(b"x-request-id", ""), sent.get(b"x-ms-client-request-id", "")
+    _tell(insights, scheme, head, status, ids, body, latency)
+
+
+def _tell(
+    insights: Insights,
+    scheme: str,
+    head: RequestHead,
+    status: int,
+    ids: tuple[str, str],
+    body: bytes | None,
+    latency: float,
+) -> None:
     host = (head.get(b"host") or b"").decode("latin-1")
-    insights.request(
-        head.path,
-        f"{scheme}://{host}{head.target.decode('latin-1')}",
-        head.method,
-        answer.status,
-        time.time() - latency,
-        latency,
-        identity.request_id,
-        identity.client_request_id,
-        None if answer.stream is not None else answer.body,
-    )
+    url = f"{scheme}://{host}{head.target.decode('latin-1')}"
+    insights.request(head.path, url, head.method, status, time.time() - latency, latency, *ids, body)
 
 
 def count(site: Site, answer: Answer, request: ScoringRequest | None, latency: float, bytes_out: int) -> None:

@@ -35,7 +35,7 @@ class Observer:
 
     restarted: Callable[[str], None] = lambda reason: None
     timed_out: Callable[[], None] = lambda: None
-    log: Callable[[dict[str, Any]], None] = lambda entry: None
+    log: Callable[[dict[str, Any], ScoringRequest | None], None] = lambda entry, request: None
     down: Callable[[str], None] = lambda why: None  # nobody serves, and it will take a while
 
 

@@ -48,7 +48,7 @@ class Calls:
     progress: Callable[[], None]  # answers came: there is room again
     put_back: Callable[[list[ScoringRequest]], None]  # requests that were not started
     learn: Callable[[float], None]  # one run() took so many seconds
-    log: Callable[[dict[str, Any]], None]  # a record for the front's exporters
+    log: Callable[[dict[str, Any], ScoringRequest | None], None]  # a record for the front's exporters
     timeout: Callable[[], None]  # run() passed the scoring timeout
 
 
@@ -186,7 +186,7 @@ class Worker:
         elif kind == wire.WITHDRAWN:
             self._confirmed(seq)
         else:
-            self._told(kind, json.loads(body))
+            self._told(kind, seq, json.loads(body))
 
     def _finish(self, seq: int) -> ScoringRequest | None:
         self.answered += 1
@@ -217,7 +217,7 @@ class Worker:
     def _control(self, kind: int, seq: int, count: int) -> None:
         self._channel.send([data := wire.TO_WORKER.pack(kind, 0, seq, 0, 0, count)], len(data))
 
-    def _told(self, kind: int, facts: dict[str, Any]) -> None:
+    def _told(self, kind: int, seq: int, facts: dict[str, Any]) -> None:
         if kind == wire.STATE:
             self._move(WorkerState.LOADING, str(facts["doing"]))
         elif kind == wire.READY:
@@ -228,7 +228,7 @@ class Worker:
         elif kind == wire.FAILED:
             self._failure = (str(facts["summary"]), str(facts["detail"]))
         elif kind == wire.LOG:
-            self._calls.log(facts)
+            self._calls.log(facts, self.in_hand.get(seq))
 
     # ------------------------------------------------------------ withdrawal
 
