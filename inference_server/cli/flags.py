@@ -18,6 +18,9 @@ from inference_server.settings import DECLARED, SECTIONS, Declared
 PROGRAM = "azmlinfsrv"
 DESCRIPTION = f"Azure ML Inferencing HTTP server v{__version__}"
 _METAVARS = {"seconds": "SECONDS", "milliseconds": "MS", "bytes": "SIZE"}
+USAGE = (
+    f"{PROGRAM} --entry_script SCORE.PY [--model_dir FOLDER] [--port PORT] [--worker_count N] [more flags]"
+)
 _MORE = "Settings without a flag, and all variables: docs/settings.md"
 
 
@@ -27,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
         print(f"{self.prog}: error: {message}", file=sys.stderr)
         sys.stderr.flush()
         print()
-        self._print_message(self.format_help().partition("\n\n")[2], sys.stdout)
+        print(self.format_help().partition("\n\n")[2], end="", flush=True)
         self.exit(1)
 
 
@@ -47,7 +50,9 @@ def refuse(message: str) -> int:
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog=PROGRAM, description=DESCRIPTION, epilog=_MORE, add_help=False, allow_abbrev=False)
+    parser = _Parser(
+        prog=PROGRAM, usage=USAGE, description=DESCRIPTION, epilog=_MORE, add_help=False, allow_abbrev=False
+    )
     main = parser.add_argument_group("options")
     main.add_argument("-h", "--help", action="help", help="Show this help and exit.")
     main.add_argument(
@@ -83,13 +88,11 @@ def _add(group: argparse._ArgumentGroup, declared: Declared) -> None:
 
 
 def _help(declared: Declared) -> str:
-    default = declared.default_text.replace("`", "") or declared.default
     if declared.is_switch:
-        about = f"Turn this off: {declared.help}" if declared.default else declared.help
-    elif default in (None, ""):
-        about = declared.help
+        about = f"Do without: {declared.help}" if declared.default else declared.help
     else:
-        about = f"{declared.help} Default: {default}."
+        default = declared.shown_default
+        about = f"{declared.help} Default: {default}." if default else declared.help
     return about.replace("`", "").replace("%", "%%")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from inference_server.cli.flags import parse
 from inference_server.cli.start_lines import start_lines
+from inference_server.errors import SettingsError
 from inference_server.settings import BadSettings, load
 from inference_server.telemetry import logs
 
@@ -37,12 +38,12 @@ def serve(words: Sequence[str]) -> int:
         return 1
     try:
         settings = load(flags)
-    except BadSettings as error:
+        logs.setup(settings.logging_config, settings.telemetry.level)
+    except SettingsError as error:
         logs.setup(None, "INFO")
-        for text in error.report:
+        for text in error.report if isinstance(error, BadSettings) else [str(error)]:
             log.critical(text)
         return error.exit_code
-    logs.setup(settings.logging_config, settings.telemetry.level)
     if settings.logging_config:
         log.info("Loaded logging config from %s", settings.logging_config)
 

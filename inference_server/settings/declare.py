@@ -45,6 +45,15 @@ class Declared:
         return isinstance(self.default, bool)
 
     @property
+    def shown_default(self) -> str:
+        """The default as people read it; empty when there is none."""
+        if self.default_text or self.default in (None, ""):
+            return self.default_text
+        if self.is_switch:
+            return str(self.default).lower()
+        return f"{self.default:g}" if isinstance(self.default, float) else str(self.default)
+
+    @property
     def option(self) -> str:
         """The flag, as the user types it."""
         return f"--no_{self.flag}" if self.default is True else f"--{self.flag}"

@@ -370,8 +370,9 @@ class TelemetrySettings:
 
     @property
     def level(self) -> str:
-        """The level by the name the logging module knows; INFO for a name it does not."""
-        return LOG_LEVELS.get(self.log_level.strip().upper(), "INFO")
+        """The level as the logging module knows it, a name or a number; INFO for what it does not know."""
+        word = self.log_level.strip().upper()
+        return word if word.isdigit() else LOG_LEVELS.get(word, "INFO")
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,8 @@ def _checked(settings: Settings) -> Settings:
     """Settle what depends on more than one value."""
     script = settings.script
     changes: dict[str, Any] = {"script.app_root": os.path.abspath(script.app_root)}
-    known = settings.telemetry.log_level.strip().upper() in LOG_LEVELS
-    if not known:
+    word = settings.telemetry.log_level.strip().upper()
+    if word not in LOG_LEVELS and not word.isdigit():
         settings = settings.noting(
             f"AZUREML_LOG_LEVEL {settings.telemetry.log_level!r} is not one of {', '.join(LOG_LEVELS)}; INFO is used."
         )

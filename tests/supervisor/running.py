@@ -104,11 +104,12 @@ class Running:
 def running(folder: Path, command: list[str], *flags: str, **variables: str) -> Iterator[Running]:
     """Start `command` with `folder` as its current folder; the whole group is ended afterwards."""
     port = free_port()
+    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         process = subprocess.Popen(
             [*command, "--port", str(port), *flags],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path), **variables},
             stdout=out,
             stderr=err,
             start_new_session=True,

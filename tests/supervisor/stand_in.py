@@ -33,6 +33,7 @@ class StandIn:
     ) -> None:
         self.settings = settings
         self.sockets = sockets
+        self.ports = [sock.getsockname()[1] for sock in sockets]
         self.notify = notify
         self.calls: list[str] = []
         self.owed = 0
@@ -77,7 +78,8 @@ class StandIn:
             "pid": os.getpid(),
             "parent": os.getppid(),
             "calls": self.calls,
-            "ports": [sock.getsockname()[1] for sock in self.sockets],
+            "owed": self.owed,
+            "ports": self.ports,
             "worker_count": self.settings.workers.worker_count,
             "environment": self.settings.worker_environment(),
         }
