@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from inference_server.settings import Settings
-from inference_server.supervisor.life import FrontFactory, live, real_front
+from inference_server.supervisor.life import FrontFactory, live
 
 TRIES = 5  # how often an address in use is tried, a second apart
 
@@ -21,7 +21,7 @@ log = logging.getLogger("gunicorn.error")
 class Alone:
     """Binds the sockets, runs the front, and is told by signals when to end."""
 
-    def __init__(self, settings: Settings, make_front: FrontFactory = real_front) -> None:
+    def __init__(self, settings: Settings, make_front: FrontFactory) -> None:
         self.settings = settings
         self._make_front = make_front
         self._stops = 0

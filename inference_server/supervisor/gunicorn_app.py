@@ -18,7 +18,7 @@ from gunicorn.config import get_default_config_file
 
 from inference_server.settings import Settings
 from inference_server.supervisor.gunicorn_settings import forced, taken_over
-from inference_server.supervisor.life import FrontFactory, real_front
+from inference_server.supervisor.life import FrontFactory
 
 END_NOW_SECONDS = 1.0  # what the front is given to end by itself after a second signal
 
@@ -26,7 +26,7 @@ END_NOW_SECONDS = 1.0  # what the front is given to end by itself after a second
 class GunicornSupervisor(Application):  # type: ignore[misc]
     """Reads gunicorn's configuration into the settings, then supervises the front."""
 
-    def __init__(self, settings: Settings, make_front: FrontFactory = real_front) -> None:
+    def __init__(self, settings: Settings, make_front: FrontFactory) -> None:
         self.settings = settings
         self.make_front = make_front
         super().__init__(prog="azmlinfsrv")

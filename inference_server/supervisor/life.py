@@ -35,13 +35,6 @@ class Front(Protocol):
 FrontFactory = Callable[[Settings, list[socket.socket], Callable[[], None] | None], Front]
 
 
-def real_front(settings: Settings, sockets: list[socket.socket], notify: Callable[[], None] | None) -> Front:
-    """The front of `server.py`."""
-    from inference_server.server import Front as ServerFront
-
-    return ServerFront(settings, sockets, notify)
-
-
 def live(front: Front, on_signal: Mapping[signal.Signals, Callable[[], None]]) -> int:
     """Run the front to its end in a loop of its own, on uvloop where that is installed; returns its exit code."""
     loop = _new_loop()
