@@ -57,7 +57,7 @@ class InferenceApp:
         try:
             await engine.endpoint.start()
         except StartError as error:
-            logger.error("%s%s", error.summary, "\n" + error.detail.rstrip() if error.detail else "")
+            logger.error(error.summary)  # the worker has logged the traceback
             engine.endpoint.fail(error.summary)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:

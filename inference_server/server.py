@@ -245,7 +245,7 @@ class Front:
         if not isinstance(error, StartError):
             logger.error("The workers could not be started", exc_info=error)
         else:
-            logger.error("%s%s", error.summary, "\n" + error.detail.rstrip() if error.detail else "")
+            logger.error(error.summary)  # the worker has logged the traceback
         return StartError.exit_code
 
     async def _end(self, engine: Engine, server: _Server, serving: asyncio.Task[None], grace: float) -> None:

@@ -28,6 +28,11 @@ def use_thread() -> None:
     _threaded = True
 
 
+def in_use() -> bool:
+    """Whether something was awaited already, so that the loop may hold what a script has opened."""
+    return _loop is not None
+
+
 def wait(awaitable: Awaitable[Any]) -> Any:
     """The result of `awaitable`; raises what it raises. For a thread that runs no loop itself."""
     import asyncio

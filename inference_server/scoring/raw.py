@@ -29,6 +29,9 @@ def ask() -> None:
     _asked = True
 
 
+_OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
+
 def asked() -> bool:
     """Whether any function was marked with @rawhttp."""
     return _asked
@@ -50,11 +53,16 @@ def flask_is_used(user_folders: List[str]) -> bool:
 
 
 def _imported_from(folders: List[str]) -> Iterator[str]:
-    """The source files of modules that lie below `folders` but in no environment there."""
+    """The source files of modules that lie below `folders`, but in no environment there and not in this package."""
     inside = tuple(os.path.join(folder, "") for folder in folders)
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if isinstance(file, str) and file.startswith(inside) and "site-packages" not in file:
+        if (
+            isinstance(file, str)
+            and file.startswith(inside)
+            and not file.startswith(_OURS)
+            and "site-packages" not in file
+        ):
             yield file
 
 

@@ -17,7 +17,7 @@ import sys
 import threading
 from typing import List, Optional, Tuple
 
-from inference_server.scoring import wire
+from inference_server.scoring import coroutines, wire
 from inference_server.scoring.channel import Channel, FrontGone, record
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.parent import die_with_parent
@@ -32,6 +32,8 @@ def why_not_fork() -> Optional[str]:
             "init() left {} thread(s) running ({}), which a fork would lose; "
             "start threads in run(), or unset WORKER_PRELOAD".format(len(threads), ", ".join(threads))
         )
+    if coroutines.in_use():
+        return "init() is async: what it opened belongs to an event loop that a fork cannot share; unset WORKER_PRELOAD"
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         return "init() uses CUDA, which does not survive a fork; unset WORKER_PRELOAD"
