@@ -31,12 +31,10 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     """
     environ = os.environ if environ is None else environ
     reader = _Reader(flags or {}, environ)
-    app_root = reader.value("script.app_root")
+    app_root = os.path.abspath(reader.value("script.app_root"))
     named = reader.value("script.config_file")
     script = reader.value("script.entry_script")
-    found = config_file.find(
-        named, app_root or os.getcwd(), os.path.join(app_root or os.getcwd(), script) if script else None
-    )
+    found = config_file.find(named, app_root, os.path.join(app_root, script) if script else None)
     reader.file = config_file.load(found, (name for declared in DECLARED.values() for name in declared.env))
     groups = {section: group(**reader.section(section)) for section, group in SECTIONS.items()}
     if reader.problems:
