@@ -23,32 +23,33 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Server:
-    """One way to serve. `command` gets the environment's bin folder and a port."""
+    """One way to serve. `command` gets the environment's bin folder, a port and the workload's name."""
 
     name: str
     title: str
     environment: str
     route: str
     health: str
-    command: Callable[[Path, int], list[str]]
+    command: Callable[[Path, int, str], list[str]]
     workloads: tuple[str, ...] = ("tiny", "mlp", "body", "stream")
 
 
-def _azmlinfsrv(*more: str) -> Callable[[Path, int], list[str]]:
-    def command(folder: Path, port: int) -> list[str]:
-        return [f"{folder}/azmlinfsrv", "--entry_script", "score.py", "--port", str(port), *more]
+def _azmlinfsrv(*more: str) -> Callable[[Path, int, str], list[str]]:
+    def command(folder: Path, port: int, workload: str) -> list[str]:
+        script = "score_stream.py" if workload == "stream" else "score.py"
+        return [f"{folder}/azmlinfsrv", "--entry_script", script, "--port", str(port), *more]
 
     return command
 
 
-def _python(script: str, *before: str) -> Callable[[Path, int], list[str]]:
-    def command(folder: Path, port: int) -> list[str]:
+def _python(script: str, *before: str) -> Callable[[Path, int, str], list[str]]:
+    def command(folder: Path, port: int, workload: str) -> list[str]:
         return [f"{folder}/python", script, *before, str(port)]
 
     return command
 
 
-def _bentoml(folder: Path, port: int) -> list[str]:
+def _bentoml(folder: Path, port: int, workload: str) -> list[str]:
     return [f"{folder}/bentoml", "serve", "bentoml_app:Score", "--host", "127.0.0.1", "--port", str(port)]
 
 
@@ -133,7 +134,7 @@ def running(server: Server, workload: Workload) -> Iterator[Running]:
     """Start a server, wait for its first right answer, hand it over, end it. Raises RuntimeError when it fails."""
     folder = python_of(server.environment).parent
     port = free_port()
-    command = server.command(folder, port)
+    command = server.command(folder, port, workload.name)
     log = RESULTS / "logs" / f"{server.name}-{workload.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:

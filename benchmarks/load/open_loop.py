@@ -1,7 +1,8 @@
 """A constant rate of requests, however slowly they are answered: the tail as real callers see it.
 
-Each latency is counted from the moment the request was due, not from when a connection was free for it, so a server
-that stalls is charged for everybody who waited (no coordinated omission).
+A request that finds no free connection waits, and its latency is counted from the moment it was due: a server that
+stalls is charged for everybody who waited (no coordinated omission). One that finds a connection is counted from when
+it was sent, so that the coarse timers of this client are charged to nobody.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from benchmarks.load.http import Answers, request_bytes
 
 @dataclass(frozen=True)
 class Tail:
-    """Latencies in milliseconds from the due time, of the requests that were due; `failed` had no 200."""
+    """Latencies in milliseconds of the requests that were due; `failed` of them had no 200."""
 
     rate: float
     latencies: list[float]
@@ -86,7 +87,7 @@ class _Load:
 
     def due(self, when: float) -> None:
         if self.idle:
-            self.idle.popleft().ask(when)
+            self.idle.popleft().ask(time.perf_counter())
         else:
             self.late.append(when)
 
