@@ -17,33 +17,43 @@ def send_stream(
 
     `next_control(wait)` gives the front's CREDIT and CLOSE records for this stream. A reader that has left
     (CLOSE) or a front that is stopping (None while waiting) closes the generator. Memory stays bounded: at
-    most wire.STREAM_CREDIT bytes are ahead of the reader.
+    most wire.STREAM_CREDIT bytes are ahead of the reader. However it ends, the front is told, last of all: from
+    then on it counts this worker as free.
     """
-    credit = wire.STREAM_CREDIT
+    broke: Optional[BaseException] = None
+    complete = False
     try:
-        for chunk in chunks:
-            if not chunk:
-                continue  # an empty chunk would end a chunked body
-            channel.put(record(wire.CHUNK, seq, body=len(chunk)), b"", chunk)
-            credit -= len(chunk)
-            while True:
-                control = next_control(credit <= 0)
-                if control is None:
-                    if credit > 0:
-                        break
-                    return None
-                if control.kind == wire.CLOSE:
-                    return None
-                credit += control.size
+        complete = _send_all(channel, seq, chunks, next_control)
     except FrontGone:
         raise
     except BaseException as error:
-        channel.put(record(wire.BROKEN, seq))
-        return error
-    else:
-        channel.put(record(wire.END, seq))
-        return None
-    finally:
+        broke = error
+    try:
         close = getattr(chunks, "close", None)
         if close is not None:
             close()
+    except BaseException as error:
+        broke = broke or error
+    channel.put(record(wire.END if complete else wire.BROKEN, seq))
+    return broke
+
+
+def _send_all(channel: Channel, seq: int, chunks: Iterator[bytes], next_control: NextControl) -> bool:
+    """Whether all went out; False: nobody wants the rest."""
+    credit = wire.STREAM_CREDIT
+    for chunk in chunks:
+        if not chunk:
+            continue  # an empty chunk would end a chunked body
+        channel.put(record(wire.CHUNK, seq, body=len(chunk)), b"", chunk)
+        channel.flush()  # the next chunk may take its time, and this one is wanted now
+        credit -= len(chunk)
+        while True:
+            control = next_control(credit <= 0)
+            if control is None:
+                if credit > 0:
+                    break
+                return False
+            if control.kind == wire.CLOSE:
+                return False
+            credit += control.size
+    return True
