@@ -24,8 +24,10 @@ from inference_server.messages import Answer, ScoringRequest
 PIPELINE_BYTES = 64 * 1024  # read ahead of an answer; more is left in the system's buffers
 JOIN_BYTES = 64 * 1024  # a smaller body goes out in one piece with its head
 
+LINGER_SECONDS = 5.0  # a refused client may still be sending; what it sends is read and dropped for so long
+
 # What a connection does now.
-HEAD, BODY, ANSWER, CLOSING = range(4)
+HEAD, BODY, ANSWER, CLOSING, LINGERING = range(5)
 
 
 class ScoringProtocol(asyncio.Protocol):
@@ -60,7 +62,7 @@ class ScoringProtocol(asyncio.Protocol):
         self._arrived = 0.0
         self._last = False  # the answer in the making is the last one here
         self._paused = False  # the client does not take what is written
-        self._unread = 0  # bytes it had not taken when last looked at
+        self._had_taken = 0  # what `_taken` said when last looked at
         self._reading = True
         self._health_only = False
 
@@ -86,7 +88,9 @@ class ScoringProtocol(asyncio.Protocol):
             sweep = type(self).sweep = Sweep(site.timeouts.sweep, self.connections)
         sweep.start(self.loop)
         if site.max_connections and len(self.connections) > site.max_connections and not self._health_only:
-            self._refuse(refusals.message(503, "The server has as many connections as it may hold."))
+            self._refuse(503, "The server has as many connections as it may hold.")
+            self.connections.discard(self)  # it takes nobody's place
+            self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections.discard(self)
@@ -94,17 +98,16 @@ class ScoringProtocol(asyncio.Protocol):
         self._data = b""
         self._client_left()
 
-    def eof_received(self) -> bool | None:
+    def eof_received(self) -> None:
         if self._state == BODY or (self._state == HEAD and self._data):
-            self._refuse(refusals.message(400, "The connection was closed before the request was complete."))
-            return True
+            self._refuse(400, "The connection was closed before the request was complete.", linger=False)
+            return
         # A client that has closed its side while it waits is taken to have left, as gateways do.
         self._client_left()
-        return None
 
     def pause_writing(self) -> None:
         self._paused = True
-        self._unread = self.transport.get_write_buffer_size()
+        self._had_taken = self._taken()
         self.due = monotonic() + self.site.timeouts.write
         if self._stream is not None:
             self._stream.pause()
@@ -122,22 +125,29 @@ class ScoringProtocol(asyncio.Protocol):
 
     def overdue(self, now: float) -> None:
         """Called by the sweep once `due` has passed."""
-        if self._paused or self._state == CLOSING:
-            unread = self.transport.get_write_buffer_size()
-            if unread < self._unread:  # slow, but it reads
-                self._unread = unread
+        if self._state == LINGERING:
+            self.transport.abort()
+        elif self._paused or self._state == CLOSING:
+            taken = self._taken()
+            if taken > self._had_taken:  # slow, but it reads
+                self._had_taken = taken
                 self.due = now + self.site.timeouts.write
             else:
                 self.transport.abort()
         elif self._state == BODY or self._data:
-            self._refuse(refusals.message(408, "The request did not arrive in time."))
+            self._refuse(408, "The request did not arrive in time.")
         elif self._state == HEAD:
             self.transport.close()
+
+    def _taken(self) -> int:
+        """A number that grows as the client takes bytes. It starts anywhere."""
+        written = self._stream.written if self._stream is not None else 0
+        return written - self.transport.get_write_buffer_size()
 
     def shutdown(self) -> None:
         """uvicorn's word that the server stops: finish what was accepted, then close."""
         self._last = True
-        if self._state == HEAD and not self._data:
+        if (self._state == HEAD and not self._data) or self._state == LINGERING:
             self.transport.close()
 
     @property
@@ -193,7 +203,7 @@ class ScoringProtocol(asyncio.Protocol):
                 raw = data[:at]
                 head = scan(raw, self.site.limits)
             except RequestRefused as refused:
-                self._refuse(refusals.answer_to(refused))
+                self._refuse(refused.status, refused.message)
                 return
             self._known_bytes = raw
             self._known = head
@@ -245,7 +255,7 @@ class ScoringProtocol(asyncio.Protocol):
         try:
             complete = chunks.feed(data)
         except RequestRefused as refused:
-            self._refuse(refusals.answer_to(refused))
+            self._refuse(refused.status, refused.message)
             return
         if complete:
             self._chunks = None
@@ -321,13 +331,14 @@ class ScoringProtocol(asyncio.Protocol):
         raw = site.heads.render(answer, self._identity.lines, cors, head.version, not self._last)
         self.transport.write(raw)
         self._stream = StreamWriter(self.transport, answer.stream, how == answers.CHUNKED, self._stream_over)
-        self._stream.begin(answer, len(raw), discard=how == answers.NO_BODY)
-        if self._paused and self._stream is not None:
+        if self._paused:
             self._stream.pause()
+        self._stream.begin(answer, len(raw), discard=how == answers.NO_BODY)
 
     def _stream_over(self, writer: StreamWriter, complete: bool) -> None:
         """The last chunk was written, or the stream broke: then the caller must see that it is not whole."""
         self._stream = None
+        self._had_taken = self._taken()
         self._note(writer.answer, None, writer.head_bytes, writer.sent)
         if complete:
             self._finish()
@@ -363,25 +374,45 @@ class ScoringProtocol(asyncio.Protocol):
     def _close(self) -> None:
         self._state = CLOSING
         self._data = b""
-        self._unread = self.transport.get_write_buffer_size()
+        self._had_taken = self._taken()
         self.due = monotonic() + self.site.timeouts.write
         self.transport.close()
 
-    def _refuse(self, answer: Answer) -> None:
-        """Answer what is not a request we serve, and close: nobody knows where the next one begins."""
+    def _refuse(self, status: int, why: str, linger: bool = True) -> None:
+        """Answer what is not a request we serve, and close: nobody knows where the next one begins.
+
+        To close while the client still sends would reset the connection, and the client might never read why.
+        So only our side is closed (`linger`), and the rest when the client has closed its own, or in a while.
+        """
         self._last = True
-        raw = self.site.heads.render(answer, b"", b"", b"HTTP/1.1", False)
+        site = self.site
+        answer = refusals.message(status, why)
+        raw = site.heads.render(answer, b"", b"", b"HTTP/1.1", False)
         self.transport.write(raw + answer.body)
-        self.site.metrics.route("refused").answered(answer.status, 0.0, 0, len(raw) + len(answer.body))
-        self._close()
+        site.metrics.route("refused").answered(status, 0.0, 0, len(raw) + len(answer.body))
+        site.warn(f"Refused a request from {self.client or 'a client'} with {status}: {why}")
+        if not linger:
+            self._close()
+            return
+        self._state = LINGERING
+        self._data = b""
+        self._pieces = []
+        self._chunks = None
+        self.due = monotonic() + LINGER_SECONDS
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def _client_left(self) -> None:
-        request, self._request = self._request, None
+        request = self._request
         if request is not None:
             self.site.endpoint.leave(request)
-        if self._stream is not None:
-            self._stream.client_left()
-            self._stream = None
+            stream, self._stream = self._stream, None
+            if stream is not None:
+                stream.client_left()
+                self._note(stream.answer, None, stream.head_bytes, stream.sent)
+            else:
+                self._note(refusals.client_left(), 0, 0)
+            self._request = None
         if self._call is not None:
             self._call.client_left()
             self._call = None

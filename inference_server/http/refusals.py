@@ -13,6 +13,7 @@ NOT_FOUND = (
 )
 METHOD_NOT_ALLOWED = "The method is not allowed for the requested URL."
 HEAD_NOT_ALLOWED = "Method not allowed"  # HEAD /score, unless the script asked for raw requests
+CLIENT_LEFT = 499  # never sent: how logs and metrics call a request whose client did not wait for the answer
 INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
 
 # error -> (status, more header lines); the first that fits
@@ -34,6 +35,11 @@ def not_found() -> Answer:
 def method_not_allowed(allow: str, text: str = METHOD_NOT_ALLOWED) -> Answer:
     """405; `allow`: the methods that are, as `GET, HEAD`."""
     return message(405, text, b"Allow: %b\r\n" % allow.encode("ascii"))
+
+
+def client_left() -> Answer:
+    """What is noted of a request that nobody waits for any more."""
+    return Answer(CLIENT_LEFT, b"", failed=None)
 
 
 def answer_to(error: Exception) -> Answer:

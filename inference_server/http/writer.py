@@ -23,6 +23,7 @@ class StreamWriter:
         over: Callable[[StreamWriter, bool], None],
     ) -> None:
         self.sent = 0  # bytes of the body
+        self.written = 0  # the same with their framing
         self.head_bytes = 0
         self.answer: Answer
         self._transport = transport
@@ -44,8 +45,10 @@ class StreamWriter:
             self._stream.attach(self._chunk, self._end)
 
     def _chunk(self, data: bytes) -> None:
+        framed = answers.chunk(data) if self._chunked else data
         self.sent += len(data)
-        self._transport.write(answers.chunk(data) if self._chunked else data)
+        self.written += len(framed)
+        self._transport.write(framed)
         if self._paused:
             self._held += len(data)
         else:
