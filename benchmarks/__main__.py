@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
+from pathlib import Path
 
 from benchmarks import measure, report
 from benchmarks.environments import python_of
 from benchmarks.servers import SERVERS
-from benchmarks.workloads import RESULTS, WORKLOADS
+from benchmarks.workloads import WORKLOADS
 
 
 def _names(known: dict[str, object]):  # type: ignore[no-untyped-def]
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument(
         "--hold", type=float, default=60.0, metavar="SECONDS", help="health measurement; 0: none"
     )
+    parser.add_argument("--out", type=Path, default=report.LATEST, help="the figures, as JSON (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="one short round, no health, no constant rates")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -47,14 +48,12 @@ def main() -> None:
             arguments.seconds,
             hold_seconds=arguments.hold,
         )
-    for name in {SERVERS[server].environment for server in plan.servers} | {"limits"}:
+    for name in {SERVERS[server].environment for server in plan.servers}:
         python_of(name)
 
     result = measure.everything(plan)
-    text = json.dumps(result, indent=1)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / time.strftime("%Y%m%d-%H%M%S.json")).write_text(text)
-    report.LATEST.write_text(text)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=1))
     print(f"\n{report.everything(result)}")
 
 

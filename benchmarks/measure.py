@@ -122,7 +122,7 @@ def in_process(workload: Workload, seconds: float) -> dict[str, float] | None:
     """Requests a second of the work without any server; None for a stream, which is nothing but a server's work."""
     if workload.name == "stream":
         return None
-    python = python_of("limits")
+    python = python_of("ours")
     command = [str(python), "../limits/in_process.py", str(workload.body_file()), str(seconds)]
     output = subprocess.run(
         command, cwd=WORK, env=environment(workload.name), check=True, capture_output=True, text=True
