@@ -17,6 +17,7 @@ from typing import Any
 
 from inference_server.errors import StartError
 from inference_server.http.asgi_score import score
+from inference_server.http.head import from_scope
 from inference_server.server import Engine
 from inference_server.settings import Settings, load
 
@@ -38,9 +39,9 @@ class InferenceApp:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             engine = self._started()
-            path = scope["path"].removeprefix(scope.get("root_path", ""))
-            if path == "/score":
-                await score(engine.site, scope, receive, send)
+            head = from_scope(scope)
+            if head.is_score:
+                await score(engine.site, head, scope, receive, send)
             else:
                 await engine.site.app(scope, receive, send)
         else:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from inference_server.http import answers, refusals, scoring
-from inference_server.http.head import RequestHead, from_scope
+from inference_server.http.head import RequestHead
 from inference_server.http.identity import Identity
 from inference_server.http.site import Site
 from inference_server.messages import Answer, AnswerStream, ScoringRequest
@@ -21,10 +21,9 @@ class ClientLeft(Exception):
     """The client closed the connection before it was answered."""
 
 
-async def score(site: Site, scope: Any, receive: Any, send: Any) -> None:
-    """Answer one request for the scoring route."""
+async def score(site: Site, head: RequestHead, scope: Any, receive: Any, send: Any) -> None:
+    """Answer one request for the scoring route; `head` is that of `scope`."""
     arrived = monotonic()
-    head = from_scope(scope)
     identity = head.identity()
     request = None
     gone = None
@@ -43,11 +42,14 @@ async def score(site: Site, scope: Any, receive: Any, send: Any) -> None:
                 answer = await _answered(site, request, future, gone)
         sent = await _send(site, head, identity, answer, send, gone)
     except ClientLeft:
-        return
+        answer, sent = refusals.client_left(), 0
     finally:
         if gone is not None:
             gone.cancel()
-    scoring.count(site, answer, request, monotonic() - arrived, sent)
+    latency = monotonic() - arrived
+    scoring.count(site, answer, request, latency, sent)
+    if site.insights is not None:
+        scoring.tell_insights(site.insights, scope.get("scheme", "http"), head, identity, answer, latency)
 
 
 async def _read(receive: Any, limit: int) -> list[bytes] | None:
@@ -155,7 +157,7 @@ async def _pump(stream: AnswerStream, send: Any, gone: asyncio.Future[None] | No
         raise
     if gone is not None and gone.done():
         stream.close()
-        raise ClientLeft
+        return sent
     if not chunk:
         raise RuntimeError("the stream broke before its end")
     await send({"type": "http.response.body", "body": b""})
