@@ -108,7 +108,7 @@ class Engine:
         facts = AppFacts(
             health=self._health,
             swaggers=self._swaggers,
-            metrics=(lambda: self.metrics.render()[0]) if settings.telemetry.metrics else None,
+            metrics=self.metrics.render if settings.telemetry.metrics else None,
             heads=heads,
             cors=cors,
         )

@@ -37,8 +37,8 @@ class AppFacts:
     health: Callable[[], HealthReport]
     # version name ("2", "3", "3.1") -> document, for the versions this script has; None: no worker was ready yet
     swaggers: Callable[[], Mapping[str, Any] | None]
-    metrics: Callable[[], bytes] | None = None  # None: no such route
-    metrics_content_type: str = "text/plain; version=0.0.4; charset=utf-8"
+    # Accept header -> the body of /metrics and its content type; None: no such route
+    metrics: Callable[[str], tuple[bytes, str]] | None = None
     heads: AnswerHeads = field(default_factory=AnswerHeads)
     cors: Cors = field(default_factory=lambda: Cors(None))
 
@@ -132,22 +132,26 @@ def _contract_route(path: str, facts: AppFacts, reply: Reply) -> Route:
 def _probes(facts: AppFacts) -> list[Route]:
     """Routes for machines: never refused for what the caller sends along."""
 
-    def route(path: str, reply: Callable[[], Answer]) -> Route:
+    def route(path: str, reply: Reply) -> Route:
         async def handle(request: Request) -> Response:
-            answer = reply()
+            answer = reply(request)
             answer.headers += b"Cache-Control: no-store\r\n"
             return _response(facts, answer, from_scope(request.scope).identity().lines)
 
         return Route(path, handle, methods=["GET", "HEAD"])
 
     routes = [
-        route("/livez", lambda: health.live(facts.health())),
-        route("/readyz", lambda: health.ready(facts.health())),
-        route("/startupz", lambda: health.startup(facts.health())),
+        route("/livez", lambda _: health.live(facts.health())),
+        route("/readyz", lambda _: health.ready(facts.health())),
+        route("/startupz", lambda _: health.startup(facts.health())),
     ]
     if (metrics := facts.metrics) is not None:
-        content_type = facts.metrics_content_type.encode("latin-1")
-        routes.append(route("/metrics", lambda: Answer(200, metrics(), content_type, failed=None)))
+
+        def exposition(request: Request) -> Answer:
+            body, content_type = metrics(request.headers.get("accept", ""))
+            return Answer(200, body, content_type.encode("latin-1"), failed=None)
+
+        routes.append(route("/metrics", exposition))
     return routes
 
 

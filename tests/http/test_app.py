@@ -29,7 +29,7 @@ def facts(
     return AppFacts(
         health=lambda: report,
         swaggers=lambda: documents,
-        metrics=lambda: b"a_total 1\n",
+        metrics=lambda _: (b"a_total 1\n", "text/plain; version=0.0.4; charset=utf-8"),
         heads=AnswerHeads("azmlinfsrv/1.0"),
         cors=Cors(cors),
     )
@@ -122,6 +122,9 @@ def test_metrics() -> None:
     assert (got.status_code, got.content) == (200, b"a_total 1\n")
     assert got.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert ask("/metrics", app=build_app(replace(facts(), metrics=None))).status_code == 404
+    echo = replace(facts(), metrics=lambda accept: (accept.encode(), "a/b"))
+    got = ask("/metrics", app=build_app(echo), headers={"Accept": "application/openmetrics-text"})
+    assert (got.text, got.headers["content-type"]) == ("application/openmetrics-text", "a/b")
 
 
 @pytest.mark.parametrize(
