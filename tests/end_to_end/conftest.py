@@ -23,7 +23,18 @@ ECHO = """
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """`serve(script, *arguments, env={}, wait=True, command=[…])` -> Server; the script's folder is the working one."""
+    """`serve(script, *arguments, env={}, wait=True, files={})` -> Server; the script's folder is the working one."""
+    yield from serving(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """The same, for servers that several tests of a module share."""
+    yield from serving(tmp_path_factory.mktemp("servers"))
+
+
+def serving(base: Path) -> Iterator[Serve]:
+    """Starts servers in folders under `base`, and stops them in the end."""
     started: list[Server] = []
 
     def start(
@@ -34,7 +45,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         files: dict[str, str] | None = None,
         port: int | None = None,
     ) -> Server:
-        folder = tmp_path / f"server{len(started)}"
+        folder = base / f"server{len(started)}"
         folder.mkdir()
         (folder / "score.py").write_text(textwrap.dedent(script))
         for name, text in (files or {}).items():
