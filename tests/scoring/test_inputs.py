@@ -202,8 +202,8 @@ def raw_deflate(data: bytes) -> bytes:
 
 
 PACKED = {
-    "gzip": [gzip.compress(b"hello"), gzip.compress(b"hel") + gzip.compress(b"lo")],
-    "X-Gzip": [gzip.compress(b"hello")],
+    "gzip": [gzip.compress(b"hello", mtime=0), gzip.compress(b"hel", mtime=0) + gzip.compress(b"lo", mtime=0)],
+    "X-Gzip": [gzip.compress(b"hello", mtime=0)],
     " deflate ": [zlib.compress(b"hello"), raw_deflate(b"hello")],
     "identity": [b"hello"],
 }
