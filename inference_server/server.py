@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -33,6 +34,9 @@ from inference_server.workers.pool import Observer
 from inference_server.workers.spec import PoolSpec
 
 NOTIFY_SECONDS = 1
+GC_ALLOCATIONS = (
+    20000  # between two young collections; a request makes some 20 objects, none of them in a cycle
+)
 INSIGHTS_SECONDS = 5.0  # to send what is left when the server ends
 INSIGHTS_FAILED_SECONDS = 30.0  # the same when the script did not start: the reason must not be lost
 DEPLOYMENT = "default"
@@ -181,6 +185,13 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _settle_memory() -> None:
+    """All that stands now stands for good: the garbage collector need not walk it again every few hundred requests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS)
+
+
 class Front:
     """The HTTP process of one server; see supervisor/life.py for what a supervisor asks of it."""
 
@@ -200,6 +211,7 @@ class Front:
         self._stop = asyncio.Event()
         engine = self._engine = Engine(self._settings)
         server = self._server = _Server(self._config(engine))
+        _settle_memory()
         serving = asyncio.create_task(server.serve(sockets=self._sockets))
         starting = asyncio.create_task(engine.endpoint.start())
         stopping = asyncio.create_task(self._stop.wait())

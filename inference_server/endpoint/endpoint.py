@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inference_server.endpoint.deployment import Deployment
 from inference_server.lifecycle import ServerState
-from inference_server.messages import HealthReport, ScoringRequest
+from inference_server.messages import HealthReport
 from inference_server.workers.requests import ScriptFacts
 
 
@@ -13,18 +13,12 @@ class Endpoint:
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
+        self.submit = deployment.submit  # to resolve a request in due time, whatever happens
+        self.leave = deployment.leave  # the caller of a request has gone
 
     @property
     def facts(self) -> ScriptFacts | None:
         return self.deployment.facts
-
-    def submit(self, request: ScoringRequest) -> None:
-        """Resolve `request` in due time, whatever happens."""
-        self.deployment.submit(request)
-
-    def leave(self, request: ScoringRequest) -> None:
-        """The caller of `request` has gone."""
-        self.deployment.leave(request)
 
     async def start(self) -> None:
         """Raises StartError when the script cannot be started."""

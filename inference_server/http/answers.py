@@ -45,7 +45,7 @@ _Key = tuple[int, bytes, bool | None, bytes, bool, bool]
 
 def bodyless(status: int) -> bool:
     """Whether an answer of this status never has a body, nor a length (RFC 9110 6.4.1)."""
-    return status == 204 or status == 304 or status < 200
+    return status < 200 or status == 204 or status == 304
 
 
 def framing(answer: Answer, method: str, version: bytes) -> int:

@@ -278,11 +278,13 @@ class ScoringProtocol(asyncio.Protocol):
                 self, self.site.health_app if self._health_only else self.site.app, head, pieces
             )
             return
+        site = self.site
         self._identity = identity = head.identity()
-        answer = scoring.answer_without_worker(self.site, head, identity)
-        if answer is not None:
-            self._answer(answer)
-            return
+        if head.given_ids is not None or (head.method != "POST" and head.method != "GET"):
+            answer = scoring.answer_without_worker(site, head, identity)
+            if answer is not None:
+                self._answer(answer)
+                return
         request = ScoringRequest(
             head,
             pieces,
@@ -296,8 +298,8 @@ class ScoringProtocol(asyncio.Protocol):
             identity.client_request_id,
         )
         self._request = request
-        scoring.set_deadline(self.site, request)
-        self.site.endpoint.submit(request)
+        scoring.set_deadline(site, request)
+        site.endpoint.submit(request)
 
     # ------------------------------------------------------------ answering
 
@@ -311,7 +313,7 @@ class ScoringProtocol(asyncio.Protocol):
         cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
         raw = site.heads.render(answer, self._identity.lines, cors, head.version, not self._last)
         body = answer.body
-        if answers.framing(answer, head.method, head.version) == answers.NO_BODY:
+        if head.method == "HEAD" or answers.bodyless(answer.status):
             body = b""
         if len(body) < JOIN_BYTES:
             self.transport.write(raw + body)
