@@ -202,7 +202,10 @@ def raw_deflate(data: bytes) -> bytes:
 
 
 PACKED = {
-    "gzip": [gzip.compress(b"hello", mtime=0), gzip.compress(b"hel", mtime=0) + gzip.compress(b"lo", mtime=0)],
+    "gzip": [
+        gzip.compress(b"hello", mtime=0),
+        gzip.compress(b"hel", mtime=0) + gzip.compress(b"lo", mtime=0),
+    ],
     "X-Gzip": [gzip.compress(b"hello", mtime=0)],
     " deflate ": [zlib.compress(b"hello"), raw_deflate(b"hello")],
     "identity": [b"hello"],
