@@ -6,11 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 SAMPLE := sample_models/sklearn-iris
+FLOORS := .venv-floors
 # Two processes at a time: most tests start servers and wait for them.
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check format bench soak lock clean
+.PHONY: help setup serve test floors check format bench soak lock clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -60,6 +61,16 @@ check: $(VENV)/test.stamp  ## format, lint and types: seconds
 test: check  ## check, then every test
 	$(BIN)/pytest -q -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
+floors: $(FLOORS)/test.stamp  ## the tests of the server with the oldest dependencies it allows
+	$(FLOORS)/bin/python -m pytest -q -n $(TEST_WORKERS) tests/http tests/supervisor tests/end_to_end $(PYTEST_ARGS)
+
+$(FLOORS)/test.stamp: requirements/test.txt requirements/floors.txt pyproject.toml | $(UV)
+	$(UV) venv -q --clear -p $(BIN)/python $(FLOORS)
+	$(UV) pip install -q -p $(FLOORS)/bin/python --require-hashes -r requirements/test.txt
+	$(UV) pip install -q -p $(FLOORS)/bin/python --require-hashes -r requirements/floors.txt
+	$(UV) pip install -q -p $(FLOORS)/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
 format: $(VENV)/test.stamp  ## let ruff put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -79,8 +90,9 @@ lock: | $(UV)  ## lock the requirements again (UPGRADE=--upgrade takes the newes
 	$(LOCK) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
 	$(LOCK) $(UPGRADE) --extra azureml --extra telemetry --extra dev pyproject.toml requirements/test.in -o requirements/test.txt
 	$(LOCK) -c requirements/test.txt pyproject.toml requirements/serve.in -o requirements/serve.txt
+	$(LOCK) --resolution lowest-direct pyproject.toml -o requirements/floors.txt
 	@! grep -n 'https\{0,1\}://' requirements/*.txt || { echo "a lock names an address"; exit 1; }
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) benchmarks/.venvs benchmarks/results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLOORS) benchmarks/.venvs benchmarks/results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
