@@ -26,6 +26,7 @@ from inference_server.http.protocol import protocol_for
 from inference_server.http.site import Site, Timeouts
 from inference_server.messages import HealthReport, ScoringRequest
 from inference_server.settings import Settings
+from inference_server.telemetry import logs
 from inference_server.telemetry.access import Access, NoAccess, open_access
 from inference_server.telemetry.insights import Insights, InsightsConfig, open_insights
 from inference_server.telemetry.metrics import Metrics
@@ -34,6 +35,7 @@ from inference_server.workers.pool import Observer
 from inference_server.workers.spec import PoolSpec
 
 NOTIFY_SECONDS = 1
+LOG_SECONDS = 1.0  # for whoever reads the log to take what is left of it
 GC_ALLOCATIONS = (
     20000  # between two young collections; a request makes some 20 objects, none of them in a cycle
 )
@@ -224,6 +226,8 @@ class Front:
         grace = 0.0 if self._now or code else self._settings.supervisor.graceful_timeout
         await self._end(engine, server, serving, grace)
         await engine.close(INSIGHTS_FAILED_SECONDS if code else INSIGHTS_SECONDS)
+        for stream in (1, 2):
+            standard(stream).flush(LOG_SECONDS)
         for task in (starting, stopping):
             task.cancel()
         return code
@@ -293,4 +297,5 @@ class Front:
             logger.info("The number of workers is now %d", pool.size)
 
     def reopen_logs(self) -> None:
-        """Nothing is held open: lines go to standard output and standard error."""
+        """Open log files anew, after they were moved."""
+        logs.reopen()

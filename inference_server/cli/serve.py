@@ -52,7 +52,7 @@ def serve(words: Sequence[str]) -> int:
     chosen = supervisor.choose(settings)
     for line in start_lines(chosen.settings):
         print(line)
+    sys.stdout.flush()  # before log lines, which are not buffered, and before any fork
     for note in chosen.settings.notes:
         log.warning(note)
-    sys.stdout.flush()  # before any fork: what is left in the buffer would be written twice
     return chosen.run()

@@ -18,7 +18,6 @@ import logging
 import logging.config
 import os
 import sysconfig
-from pathlib import Path
 from typing import Any
 
 from inference_server.errors import SettingsError
@@ -27,7 +26,6 @@ from inference_server.scoring.logs import SERVER, level_number
 from inference_server.telemetry.access import ACCESS
 from inference_server.telemetry.output import TextStream, standard
 
-FILE_NAME = "logging.json"
 GUNICORN = "gunicorn.error"
 FORMATTER = "inference_server.scoring.logs.AMLLogFormatter"
 FILTER = "inference_server.scoring.logs.RootAccessFilter"
@@ -36,21 +34,6 @@ OURS = "inference_server"
 PLACES = ("stdlib", "platstdlib", "purelib", "platlib")
 
 logger = logging.getLogger(SERVER)
-
-
-def find_logging_config(app_root: str, entry_script: str | None) -> str | None:
-    """The path of the logging.json that counts: in the app root, else beside the entry script, else None.
-
-    A relative `entry_script` is taken from the app root.
-    """
-    folders = [Path(app_root)]
-    if entry_script:
-        folders.append(Path(app_root, entry_script).parent)
-    for folder in folders:
-        path = folder / FILE_NAME
-        if path.is_file():
-            return str(path)
-    return None
 
 
 def setup(logging_config: str | None, level: str) -> None:
@@ -164,3 +147,17 @@ def _installed(top: str) -> bool:
         return spec is not None and spec.origin is not None
     places = [os.path.realpath(sysconfig.get_path(name)) for name in PLACES]
     return os.path.realpath(spec.origin).startswith(tuple(place + os.sep for place in places))
+
+
+def reopen() -> None:
+    """Open the files of a logging.json anew, after they were moved. Standard output and error stay as they are."""
+    for name in (None, *logging.root.manager.loggerDict):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.acquire()
+                try:
+                    handler.close()
+                    if not handler.delay:
+                        handler.stream = handler._open()
+                finally:
+                    handler.release()

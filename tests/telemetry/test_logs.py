@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from inference_server.errors import SettingsError
-from inference_server.telemetry.logs import find_logging_config, importable, replace_absent, setup
+from inference_server.telemetry.logs import importable, reopen, replace_absent, setup
 from tests.tools import ROOT
 
 FORMATTER = "azureml_inference_server_http.log_config.AMLLogFormatter"
@@ -190,18 +191,6 @@ def test_an_unknown_level_names_the_variable_and_the_fix() -> None:
         setup(None, "LOUD")
 
 
-def test_where_the_file_is_looked_for(tmp_path: Path) -> None:
-    root, source = tmp_path / "root", tmp_path / "root" / "src"
-    source.mkdir(parents=True)
-    assert find_logging_config(str(root), "src/score.py") is None
-    beside = write(source, {})
-    assert find_logging_config(str(root), "src/score.py") == str(beside)
-    assert find_logging_config(str(root), str(source / "score.py")) == str(beside)
-    assert find_logging_config(str(root), None) is None
-    first = write(root, {})
-    assert find_logging_config(str(root), "src/score.py") == str(first)
-
-
 def test_what_this_process_may_import() -> None:
     assert importable("logging.handlers.RotatingFileHandler")
     assert importable("sys.exit")
@@ -210,3 +199,20 @@ def test_what_this_process_may_import() -> None:
     assert not importable("prometheus_client.NoSuch")
     assert not importable("tests.tools.missing"), "not installed: it may be the script's own"
     assert replace_absent({"handlers": 3}) == []
+
+
+def test_files_of_a_logging_json_are_opened_anew_when_they_were_moved(tmp_path: Path) -> None:
+    path = tmp_path / "server.log"
+    handler = logging.FileHandler(path)
+    log = logging.getLogger("tests.reopened")
+    log.addHandler(handler)
+    try:
+        log.error("before")
+        path.rename(tmp_path / "server.log.1")
+        reopen()
+        log.error("after")
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+    assert path.read_text() == "after\n"
+    assert (tmp_path / "server.log.1").read_text() == "before\n"
