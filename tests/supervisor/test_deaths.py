@@ -36,6 +36,11 @@ def test_the_front_dies_with_its_supervisor_and_the_port_is_free(tmp_path: Path)
         server.signal(signal.SIGKILL)
         server.ends()
         until(lambda: not alive(front), 5)
-        with socket.socket() as again:
-            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            again.bind(("0.0.0.0", server.port))
+        until(lambda: port_is_free(server.port), 5)  # the last thread of the front may outlive its leader a moment
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(("0.0.0.0", port))
+        return True
