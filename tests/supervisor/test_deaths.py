@@ -36,7 +36,9 @@ def test_the_front_dies_with_its_supervisor_and_the_port_is_free(tmp_path: Path)
         server.signal(signal.SIGKILL)
         server.ends()
         until(lambda: not alive(front), 5)
-        until(lambda: port_is_free(server.port), 5)  # the last thread of the front may outlive its leader a moment
+        until(
+            lambda: port_is_free(server.port), 5
+        )  # the last thread of the front may outlive its leader a moment
 
 
 def port_is_free(port: int) -> bool:
