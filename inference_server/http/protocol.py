@@ -24,6 +24,7 @@ from inference_server.messages import Answer, ScoringRequest
 PIPELINE_BYTES = 64 * 1024  # read ahead of an answer; more is left in the system's buffers
 JOIN_BYTES = 64 * 1024  # a smaller body goes out in one piece with its head
 
+PROBES = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))  # asked for ever: logged when not 200
 LINGER_SECONDS = 5.0  # a refused client may still be sending; what it sends is read and dropped for so long
 
 # What a connection does now.
@@ -437,7 +438,8 @@ class ScoringProtocol(asyncio.Protocol):
         scored = path == "/swagger.json" and status != 405 and status != 431
         route = path if status not in (404, 405) else "other"
         self.site.metrics.route(route).answered(status, latency, 0, head_bytes + body_bytes)
-        self._log(status, body_bytes, latency, scored)
+        if status != 200 or path not in PROBES:
+            self._log(status, body_bytes, latency, scored)
 
     def _log(self, status: int, length: int | None, latency: float, scored: bool, sent: int = 0) -> None:
         access = self.site.access

@@ -554,12 +554,12 @@ def test_log_lines_carry_no_control_characters(serve: Serve) -> None:
         agent = b"User-Agent: x\xc2\x85\xe2\x80\xa8y\x9b31m\ttab"
         talk.send(b'GET /score?q=%0a%1b"quoted"\\ HTTP/1.1\r\nHost: a\r\n' + agent + b"\r\n\r\n")
         assert talk.reply().status == 200
-        talk.send(b"GET /livez HTTP/1.1\r\nHost: a\r\nReferer: \xff\xfe\r\nX-Request-ID: \xe9\r\n\r\n")
+        talk.send(b"GET /swagger.json HTTP/1.1\r\nHost: a\r\nReferer: \xff\xfe\r\nX-Request-ID: \xe9\r\n\r\n")
         assert talk.reply().status == 200
     with Talk(server) as talk:
         talk.send(b"GET /\x1b[31m\r\nForged line HTTP/1.1\r\n\r\n")
         assert talk.reply().status == 400
     server.wait_log("with 400")
-    server.wait_log('"GET /livez HTTP/1.1" 200')
+    server.wait_log('"GET /swagger.json HTTP/1.1" 200')
     raw = (server.folder / "server.log").read_bytes()
     assert not [byte for byte in raw if (byte < 32 and byte != 10) or byte > 126]
