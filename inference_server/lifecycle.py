@@ -35,7 +35,8 @@ class ServerState(str, Enum):
 State = TypeVar("State", WorkerState, ServerState)
 
 WORKER_MOVES: dict[WorkerState, frozenset[WorkerState]] = {
-    WorkerState.STARTING: frozenset({WorkerState.LOADING, WorkerState.STOPPED}),
+    # READY at once: a worker that was forked from a process that had loaded the script
+    WorkerState.STARTING: frozenset({WorkerState.LOADING, WorkerState.READY, WorkerState.STOPPED}),
     WorkerState.LOADING: frozenset({WorkerState.READY, WorkerState.STOPPED}),
     WorkerState.READY: frozenset({WorkerState.BUSY, WorkerState.DRAINING, WorkerState.STOPPED}),
     WorkerState.BUSY: frozenset(

@@ -55,6 +55,7 @@ class ScoringRequest:
         "client_request_id",
         "deadline",
         "head",
+        "lost",
         "reply",
         "request_id",
         "scheme",
@@ -90,6 +91,7 @@ class ScoringRequest:
         self.scheme = scheme
         self.seq = 0  # unique per worker, given at dispatch
         self.sent = 0.0  # monotonic seconds of the dispatch
+        self.lost = 0  # how many workers died when it was the next they would have run
         self.state = WAITING
 
     def resolve(self, answer: Answer) -> bool:

@@ -9,7 +9,9 @@ from inference_server.messages import DONE, WAITING, ScoringRequest
 
 FRAME_SECONDS = 0.001  # predicted run time that one worker may hold: what it holds, nobody else can take
 UNKNOWN_RUN_SECONDS = FRAME_SECONDS  # before the first answer: one request at a time
+LEAST_RUN_SECONDS = 1e-6  # what a coarse clock shows as nothing
 SMOOTHING = 0.05
+SLACK = 64  # requests nobody waits for that may be kept, besides as many as are waited for
 
 
 class Queue:
@@ -57,9 +59,9 @@ class Queue:
         self._left += 1
         self._bytes -= request.body_bytes
         request.body = []
-        while self._waiting and self._waiting[0].state == DONE:
-            self._waiting.popleft()
-            self._left -= 1
+        if self._left > len(self) + SLACK:
+            self._waiting = deque(waiting for waiting in self._waiting if waiting.state != DONE)
+            self._left = 0
 
     def take(self, count: int) -> list[ScoringRequest]:
         """Up to `count` requests that still wait, oldest first."""
@@ -77,7 +79,7 @@ class Queue:
 
     def learn(self, run_seconds: float) -> None:
         """A run() took this long; frames are cut by what is learned here."""
-        self._run_seconds += SMOOTHING * (run_seconds - self._run_seconds)
+        self._run_seconds += SMOOTHING * (max(run_seconds, LEAST_RUN_SECONDS) - self._run_seconds)
 
     def frame(self, in_hand: int, free_workers: int) -> int:
         """How many more requests a worker that has `in_hand` may get now, while `free_workers` have room.
@@ -91,15 +93,24 @@ class Queue:
 
 
 class Deadlines:
-    """When waiting requests run out of time; a heap, so that one timer serves all."""
+    """When requests run out of time; a heap, so that one timer serves all."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, ScoringRequest]] = []
         self._count = 0
+        self._sweep_at = SLACK
+
+    def __len__(self) -> int:
+        return len(self._heap)
 
     def add(self, request: ScoringRequest) -> None:
+        """Watch over a request; it is forgotten some time after it is answered."""
         self._count += 1
         heapq.heappush(self._heap, (request.deadline, self._count, request))
+        if len(self._heap) > self._sweep_at:
+            self._heap = [entry for entry in self._heap if entry[2].state != DONE]
+            heapq.heapify(self._heap)
+            self._sweep_at = 2 * len(self._heap) + SLACK
 
     def next(self) -> float | None:
         """The earliest deadline of a request that is not answered, monotonic seconds."""

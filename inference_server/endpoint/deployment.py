@@ -69,8 +69,11 @@ class Deployment:
         self._go_down(why)
 
     def _go_down(self, why: str) -> None:
+        self._refuse_waiting(DOWN)
+
+    def _refuse_waiting(self, why: str) -> None:
         for request in self.queue.take(len(self.queue)):
-            request.resolve(unavailable(DOWN))
+            request.resolve(unavailable(why))
 
     # ------------------------------------------------------------ deadlines
 
@@ -105,6 +108,6 @@ class Deployment:
         end = monotonic() + grace
         while (len(self.queue) or self.pool.in_hand()) and monotonic() < end:
             await asyncio.sleep(0.02)
-        for request in self.queue.take(len(self.queue)):
-            request.resolve(unavailable(DRAINING))
+        self._refuse_waiting(DRAINING)
         await self.pool.stop(max(0.0, end - monotonic()))
+        self._refuse_waiting(DRAINING)  # what a worker gave back when it was ended

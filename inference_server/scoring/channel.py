@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import select
 import socket
 import threading
@@ -13,7 +14,7 @@ from typing import Deque, NamedTuple, Optional
 from inference_server.scoring import wire
 
 READ_BYTES = 64 * 1024  # below malloc's mmap threshold: a larger buffer costs page faults at every read
-FLUSH_NS = 1000000  # an answer leaves at most this long after it is known
+FLUSH_NS = 200000  # an answer leaves at most this long after it is known, while others are being made
 
 
 class Record(NamedTuple):
@@ -33,10 +34,12 @@ class FrontGone(Exception):
 
 
 class Channel:
-    """Blocking reads of records; answers gathered in the outbox and flushed within a millisecond.
+    """Blocking reads of records; answers gathered in the outbox and sent many at a time.
 
     The outbox lies in the shared page. Should this process die, the front finds there every answer that was
     finished but not yet sent. Without a page each record is sent at once.
+
+    A process that the script forks has no part in it: there, what is put is dropped.
     """
 
     def __init__(self, sock: socket.socket, page: Optional[mmap.mmap]) -> None:
@@ -47,11 +50,17 @@ class Channel:
         self._later: Deque[Record] = deque()
         self._flushed = monotonic_ns()
         self._filled = 0
-        self.writing = False  # an exception raised now (by a timer's handler) would tear a record in two
         self._page = page
         view = memoryview(page) if page is not None else memoryview(bytearray(wire.PAGE_BYTES))
         self.cells = view[: wire.OUTBOX].cast("Q")
         self._outbox = view[wire.OUTBOX :]
+        self.mine = True  # not in a forked child
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._disown)
+
+    def _disown(self) -> None:
+        self.mine = False
+        self._sock.close()
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -120,7 +129,10 @@ class Channel:
         self.flush()
         with memoryview(body) as view:
             while have < size:
-                got = self._sock.recv_into(view[have:])
+                try:
+                    got = self._sock.recv_into(view[have:])
+                except ConnectionError:
+                    got = 0
                 if not got:
                     raise FrontGone
                 have += got
@@ -154,15 +166,20 @@ class Channel:
 
     # ------------------------------------------------------------ writing
 
+    @property
+    def writing(self) -> bool:
+        """Whether an exception raised now, by a timer's handler, could tear a record in two."""
+        return self._lock.locked()
+
     def put(self, head: bytes, headers: bytes = b"", body: bytes = b"") -> None:
-        """Send one whole record, at the latest a millisecond from now or when this worker next waits."""
-        self._lock.acquire()
-        self.writing = True
-        try:
-            self._put(head + headers, body)
-        finally:
-            self.writing = False
-            self._lock.release()
+        """Send one whole record, now or together with the next ones.
+
+        What stays in the outbox leaves with the first record that is put a millisecond or more after the last
+        sending, and before this worker waits. Should it be long in a run() meanwhile, the front fetches it.
+        """
+        if self.mine:
+            with self._lock:
+                self._put(head + headers, body)
 
     def _put(self, head: bytes, body: bytes) -> None:
         size = len(head) + len(body)
@@ -183,7 +200,7 @@ class Channel:
 
     def flush(self) -> None:
         """Send what waits in the outbox."""
-        if self._filled:
+        if self._filled and self.mine:
             with self._lock:
                 self._flush()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import json
 import logging
@@ -11,7 +12,7 @@ import os
 import socket
 from typing import Any, Dict, List, Optional, Tuple
 
-from inference_server.scoring import errors, logconfig, logs, records, wire
+from inference_server.scoring import debugger, errors, logconfig, logs, records, wire
 from inference_server.scoring.channel import Channel, FrontGone, record
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.parent import die_with_parent
@@ -23,6 +24,10 @@ TOKEN_VARIABLE = "AZMLINFSRV_CHANNEL_TOKEN"
 
 logger = logging.getLogger("azmlinfsrv")
 
+_channel: Optional[Channel] = (
+    None  # this process's own; a fork of a template gets another than it was loaded with
+)
+
 
 def main(argv: List[str]) -> int:
     """Run one worker, or a template that forks workers; returns the exit code."""
@@ -33,7 +38,8 @@ def main(argv: List[str]) -> int:
     parser.add_argument("--connect", type=int, help="loopback port of the channel, instead of --fd")
     parser.add_argument("--template", action="store_true", help="fork workers instead of serving")
     options = parser.parse_args(argv)
-    faulthandler.enable()
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # standard error may be closed
+        faulthandler.enable()
     channel = Channel(*_open(options.fd, options.page, options.connect))
     die_with_parent(options.parent, channel.fileno())
     try:
@@ -80,14 +86,10 @@ def _open(
 
 def start_script(channel: Channel, config: ScoringConfig) -> Optional[Script]:
     """Load the script and run init(). None when either failed: the front has been told why."""
-    forward = None
-    if config.app_insights_enabled:
-
-        def forward(entry: Dict[str, Any]) -> None:
-            send_entry(channel, channel.cells[wire.MARK], entry)
-
+    global _channel
+    _channel = channel
     try:
-        logs.setup(config, forward)
+        logs.setup(config, _forward if config.app_insights_enabled else None)
     except (logconfig.LoggingConfigError, ValueError) as error:
         say(channel, wire.FAILED, {"summary": str(error), "detail": ""})
         return None
@@ -95,6 +97,9 @@ def start_script(channel: Channel, config: ScoringConfig) -> Optional[Script]:
     logs.hook_print()
     logger.info("Starting up app insights client")
     try:
+        if config.debug_port:
+            say(channel, wire.STATE, {"state": "loading", "doing": "waits for the debugger"})
+            debugger.attach(config.debug_port)
         say(channel, wire.STATE, {"state": "loading", "doing": "score.py is being imported"})
         script = load(config)
         say(channel, wire.STATE, {"state": "loading", "doing": "init() is running"})
@@ -107,6 +112,12 @@ def start_script(channel: Channel, config: ScoringConfig) -> Optional[Script]:
     return script
 
 
+def _forward(entry: Dict[str, Any]) -> None:
+    """A log record on its way to the front's exporters, with the request it was written for."""
+    if _channel is not None:
+        send_entry(_channel, _channel.cells[wire.MARK], entry)
+
+
 def say(channel: Channel, kind: int, facts: object) -> None:
     """Send one JSON record at once."""
     body = json.dumps(facts).encode()
@@ -116,6 +127,8 @@ def say(channel: Channel, kind: int, facts: object) -> None:
 
 def serve(channel: Channel, config: ScoringConfig, script: Script) -> None:
     """Say ready and serve. Raises FrontGone."""
+    global _channel
+    _channel = channel
     if config.threads > 1:
         from inference_server.scoring.threaded import ThreadedWorker
 

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from typing import List, Optional, Tuple
+from typing import List, Optional, Set, Tuple
 
 from inference_server.scoring import coroutines, wire
 from inference_server.scoring.channel import Channel, FrontGone, record
@@ -48,6 +48,7 @@ class Template:
         self._sock = socket.socket(fileno=os.dup(channel.fileno()))
         self._config = config
         self._script = script
+        self._workers: Set[int] = set()  # a script's own children are not ours to wait for
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
@@ -90,6 +91,7 @@ class Template:
         if pid:
             for descriptor in descriptors:
                 os.close(descriptor)
+            self._workers.add(pid)
             self._say(wire.FORKED, tag, {"pid": pid})
             return False
         signal.set_wakeup_fd(-1)
@@ -113,14 +115,16 @@ class Template:
             serve(channel, self._config, self._script)
 
     def _reap(self) -> None:
-        while True:
+        for worker in list(self._workers):
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            self._say(wire.EXITED, 0, {"pid": pid, "status": status})
+                pid, status = os.waitpid(worker, os.WNOHANG)
+            except ChildProcessError:  # the script's own handler of SIGCHLD was quicker
+                pid, status = worker, 0
+            if pid:
+                self._workers.discard(pid)
+                with contextlib.suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)  # what its script has started
+                self._say(wire.EXITED, 0, {"pid": pid, "status": status})
 
     def _say(self, kind: int, tag: int, facts: object) -> None:
         body = json.dumps(facts).encode()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import struct
 
 # ---------------------------------------------------------------- front -> worker
-# kind, method, seq, length of query, of meta, of body
-TO_WORKER = struct.Struct("<BBIIIQ")
+# kind, method, seq (64 bits: a worker may serve for years), length of query, of meta, of body
+TO_WORKER = struct.Struct("<BBQIIQ")
 
 START = 1  # body: JSON of scoring.config.ScoringConfig; always the first record
 SCORE = 2  # one request
@@ -30,7 +30,7 @@ META_LINES = 6
 
 # ---------------------------------------------------------------- worker -> front
 # kind, flags, content type code, seq, status, run() milliseconds, length of headers, of body
-TO_FRONT = struct.Struct("<BBBIHdIQ")
+TO_FRONT = struct.Struct("<BBBQHdIQ")
 
 STATE = 11  # body: JSON {"state": "loading", "doing": "..."}
 READY = 12  # body: JSON, scoring.worker.describe()

@@ -31,13 +31,6 @@ class Worker:
         self._limit = ScoringLimit(config.scoring_timeout_ms, channel)
         self._run = script.run
         self._collects = config.app_insights_enabled and config.mdc_storage_enabled
-        self._forked = False
-        # A script may fork inside run(): the child owns neither the channel nor the right to answer.
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._mark_forked)
-
-    def _mark_forked(self) -> None:
-        self._forked = True
 
     def serve(self) -> None:
         """Until the front says stop. Raises FrontGone when it is no longer there."""
@@ -58,7 +51,7 @@ class Worker:
             channel.put(record(wire.WITHDRAWN, seq))
             return
         answer, exec_ms = self._answer(request)
-        if self._forked:
+        if not channel.mine:  # run() forked, and this is the child: the answer is its parent's to give
             os._exit(0)
         body = answer.body
         if isinstance(body, bytes):

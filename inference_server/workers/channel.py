@@ -43,7 +43,8 @@ class FrontChannel:
         self._have = 0
         self._head: tuple[int, int, int, int, int, float, int, int] | None = None
         self._headers = b""
-        self.received = 0  # bytes, since the beginning
+        self.received = 0  # bytes of the stream, since the beginning
+        self._ahead = 0  # bytes of it that were fed before the socket brought them
         self.open = True
         loop.add_reader(self._fd, self._readable)
 
@@ -54,7 +55,7 @@ class FrontChannel:
         if not self.open:
             return
         if self._unsent:
-            self._unsent.extend(memoryview(piece) for piece in pieces)
+            self._unsent.extend(memoryview(piece) for piece in pieces if piece)
             return
         if size <= JOIN_BYTES:
             data = b"".join(pieces)
@@ -119,7 +120,7 @@ class FrontChannel:
     def _read(self) -> bool:
         """One read; True when bytes came."""
         try:
-            if self._body is not None:
+            if self._body is not None and not self._ahead:
                 return self._fill()
             data = self._sock.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -129,9 +130,28 @@ class FrontChannel:
         if not data:
             self.close()
             return False
+        if self._ahead:
+            known = min(self._ahead, len(data))
+            self._ahead -= known
+            data = data[known:]
         self.received += len(data)
         self.feed(data)
         return True
+
+    def read_now(self) -> None:
+        """Hand on all that has arrived."""
+        was_open = self.open
+        while self.open and self._read():
+            pass
+        if was_open and not self.open:
+            self._on_eof()
+
+    def feed_ahead(self, data: bytes) -> None:
+        """The next bytes of the stream, known otherwise; the socket's copy of them will be passed over."""
+        self.received += len(data)
+        if self.open:
+            self._ahead += len(data)
+        self.feed(data)
 
     def drain(self) -> None:
         """Read all that a dead worker left in the socket, then close it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -13,18 +12,16 @@ from typing import Any
 
 from inference_server.batching.queue import Queue
 from inference_server.errors import StartError
-from inference_server.lifecycle import WorkerState
 from inference_server.messages import DONE, ScoringRequest, WorkerReport
-from inference_server.workers.process import start_process
+from inference_server.workers.memory import resident_bytes
+from inference_server.workers.process import Process, start_process
 from inference_server.workers.requests import ScriptFacts
+from inference_server.workers.slot import Slot
 from inference_server.workers.spec import PoolSpec
 from inference_server.workers.template import Template
-from inference_server.workers.worker import Calls, End, Worker
+from inference_server.workers.worker import EXIT_SECONDS, Calls, Worker
 
-FIRST_DELAY = 0.1  # seconds before the second attempt to start a worker that does not come up; then doubling
-LONGEST_DELAY = 30.0
-EXIT_SECONDS = 5.0  # for a worker that was told to stop: its atexit handlers
-RSS_SECONDS = 1.0
+LOOK_SECONDS = 1.0  # how often the workers' memory is looked at
 
 logger = logging.getLogger("azmlinfsrv")
 
@@ -37,22 +34,6 @@ class Observer:
     timed_out: Callable[[], None] = lambda: None
     log: Callable[[dict[str, Any], ScoringRequest | None], None] = lambda entry, request: None
     down: Callable[[str], None] = lambda why: None  # nobody serves, and it will take a while
-
-
-class Slot:
-    """The place of one worker: who fills it now, and what happened to those before."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.worker: Worker | None = None
-        self.coming: Worker | None = None  # starting, perhaps while `worker` still serves
-        self.wanted = True
-        self.replace: asyncio.Event = asyncio.Event()
-        self.restarts = 0
-        self.failures = 0  # in a row: workers that ended before they had answered anything
-        self.last_error = ""
-        self.retry_at = 0.0
-        self.task: asyncio.Task[None] | None = None
 
 
 class Pool:
@@ -73,7 +54,6 @@ class Pool:
         self._scheduled = False
         self._stopping = False
         self._template: Template | None = Template(spec) if spec.preload else None
-        self._rss_task: asyncio.Task[None] | None = None
         self._calls = Calls(
             self.dispatch, self._put_back, queue.learn, self.observer.log, self.observer.timed_out
         )
@@ -128,8 +108,12 @@ class Pool:
         """Start all workers. Raises StartError when one of them cannot: then the others are ended."""
         self.scale_to(self.spec.worker_count)
         if self.spec.max_worker_rss:
-            self._rss_task = asyncio.create_task(self._watch_rss())
-        await self._first
+            self._background(self._watch_memory())
+        try:
+            await self._first
+        except StartError:
+            await self.stop(0.0)
+            raise
 
     def scale_to(self, count: int) -> None:
         """Have `count` workers, at least one; surplus ones finish what they have."""
@@ -139,8 +123,10 @@ class Pool:
             slot.task = asyncio.create_task(self._keep(slot))
         while len(self._slots) > max(1, count):
             slot = self._slots.pop()
-            slot.wanted = False
-            slot.replace.set()
+            slot.abandon()
+            if slot.worker is not None:
+                self._let_go(slot.worker)
+        self._note_first()
 
     @property
     def size(self) -> int:
@@ -154,34 +140,26 @@ class Pool:
         if self._template is not None:
             self._template.renew()
         for slot in list(self._slots):
-            before = slot.worker
-            slot.replace.set()
-            while slot.wanted and slot.replace.is_set() and slot.worker is before and not self._stopping:
-                await asyncio.sleep(0.05)
+            if slot in self._slots and not self._stopping:
+                await slot.ask()
 
     async def stop(self, grace: float) -> None:
         """End all workers: what they have in hand may take `grace` seconds more."""
         self._stopping = True
-        if self._rss_task is not None:
-            self._rss_task.cancel()
-        workers = {slot.worker for slot in self._slots if slot.worker} | self._leaving
+        workers = {*self._serving, *self._leaving, *(slot.coming for slot in self._slots if slot.coming)}
+        for task in self._tasks:
+            task.cancel()
         for slot in self._slots:
-            slot.wanted = False
-            if slot.task is not None:
-                slot.task.cancel()
-            if slot.coming is not None:
-                slot.coming.kill("the server stops")
-                workers.add(slot.coming)
+            slot.abandon()
         for worker in workers:
             worker.drain()
-        ends = [worker.ended for worker in workers]
-        if ends:
+        if workers:
+            ends = [worker.ended for worker in workers]
             _, late = await asyncio.wait(ends, timeout=grace)
             if late:
                 for worker in workers:
-                    if not worker.ended.done():
-                        worker.kill("the server stops")
-                await asyncio.wait(ends, timeout=EXIT_SECONDS)
+                    worker.kill("the server stops")
+                await asyncio.wait(late, timeout=EXIT_SECONDS)
         if self._template is not None:
             await self._template.stop()
 
@@ -193,164 +171,136 @@ class Pool:
     # ------------------------------------------------------------ one slot
 
     async def _keep(self, slot: Slot) -> None:
-        """Fill a slot for as long as it is wanted."""
-        while slot.wanted:
+        """Fill a slot until this task is cancelled."""
+        while not self._stopping:
+            await slot.needs_worker()
+            asked, slot.asked = slot.asked, None
             try:
-                worker = await self._boot(slot)
+                self._enter(slot, await self._boot(slot))
             except StartError as error:
-                if not self._first.done():
-                    self._first.set_exception(error)
-                    return
-                self._failed(slot, error.summary, error.detail)
-                await self._back_off(slot)
-                continue
-            self._enter(slot, worker)
-            await self._hold(slot)
-
-    async def _hold(self, slot: Slot) -> None:
-        """Until the slot's worker has ended; replacements that were asked for take place meanwhile."""
-        while True:
-            worker = slot.worker
-            assert worker is not None
-            wish = asyncio.ensure_future(slot.replace.wait())
-            either: set[asyncio.Future[Any]] = {worker.ended, wish}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            wish.cancel()
-            if worker.ended.done():
-                slot.worker = None
-                self._left(worker)
-                await self._ended(slot, worker, worker.ended.result())
-                return
-            slot.replace.clear()
-            if not slot.wanted:
-                slot.worker = None
-                self._let_go(worker)
-                return
-            try:
-                successor = await self._boot(slot)
-            except StartError as error:
-                self._failed(slot, error.summary, error.detail)
-                logger.error("Worker %d keeps serving: its replacement did not start", slot.number)
-                continue
-            slot.worker = None
-            self._let_go(worker)
-            self._enter(slot, successor)
+                self._not_started(slot, error)
+            finally:
+                if asked is not None:
+                    asked.set_result(None)
 
     async def _boot(self, slot: Slot) -> Worker:
         """Start a process and wait until its script is loaded. Raises StartError."""
-        if self._template is not None:
-            process = await self._template.fork()
-        else:
-            process = await start_process(self.spec)
-        worker = Worker(slot.number, process, self.spec, self._calls)
+        worker = Worker(slot.number, await self._process(), self.spec, self._calls)
         slot.coming = worker
+        limit = self.spec.boot_timeout
         try:
             either: set[asyncio.Future[Any]] = {worker.ready, worker.ended}
-            await asyncio.wait(
-                either,
-                timeout=self.spec.boot_timeout or None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if worker.ready.done() and not worker.ready.cancelled():
-                self.facts = worker.ready.result()
-                return worker
-            if not worker.ended.done():
-                worker.kill(f"import and init() took longer than {self.spec.boot_timeout:g} s")
-            end = await worker.ended
+            await asyncio.wait(either, timeout=limit or None, return_when=asyncio.FIRST_COMPLETED)
+            if not worker.ready.done() and not worker.ended.done():
+                worker.kill(f"import and init() took longer than {limit:g} s")
+                await worker.ended
         except asyncio.CancelledError:
-            worker.kill("the server stops")
+            worker.kill("it is not needed any more")
             raise
         finally:
             slot.coming = None
-        raise StartError(end.summary or f"the worker exited with code {end.status}", end.detail)
+        if worker.ended.done():  # perhaps after it was ready
+            end = worker.ended.result()
+            raise StartError(end.summary or f"the worker exited with code {end.status}", end.detail)
+        self.facts = worker.ready.result()
+        return worker
+
+    async def _process(self) -> Process:
+        try:
+            if self._template is not None:
+                return await self._template.fork()
+            return await start_process(self.spec)
+        except OSError as error:
+            raise StartError(f"a worker cannot be started: {error}") from error
 
     def _enter(self, slot: Slot, worker: Worker) -> None:
-        slot.worker = worker
+        """Put a worker into service, in the place of the one it replaces."""
+        before, slot.worker = slot.worker, worker
+        if before is not None:
+            self._let_go(before)
         slot.retry_at = 0.0
         self._serving.append(worker)
         self.down = ""
-        if self.spec.max_requests:
-            limit = self.spec.max_requests + random.randint(0, self.spec.max_requests_jitter)
-            worker.replace_after(limit, slot.replace.set)
-        if not self._first.done() and all(each.worker for each in self._slots):
-            self._first.set_result(None)
+        worker.ended.add_done_callback(lambda _: self._gone(slot, worker))
+        self._limit_requests(slot, worker)
+        self._note_first()
         self.dispatch()
 
-    def _left(self, worker: Worker) -> None:
-        if worker in self._serving:
-            self._serving.remove(worker)
+    def _limit_requests(self, slot: Slot, worker: Worker) -> None:
+        if self.spec.max_requests:
+            more = random.randint(0, self.spec.max_requests_jitter)
+            worker.replace_after(self.spec.max_requests + more, lambda: self._recycle(slot, "max_requests"))
+
+    def _recycle(self, slot: Slot, reason: str) -> None:
+        self.observer.restarted(reason)
+        slot.ask()
+
+    def _note_first(self) -> None:
+        if not self._first.done() and all(slot.worker for slot in self._slots):
+            self._first.set_result(None)
+
+    def _not_started(self, slot: Slot, error: StartError) -> None:
+        """A first failure ends `start`; a later one is tried again, after a while when it repeats."""
+        if self._stopping:
+            return
+        if not self._first.done():
+            self._stopping = True
+            self._first.set_exception(error)
+            return
+        slot.failed(error.summary)
+        logger.error("Worker %d: %s%s", slot.number, error.summary, _below(error.detail))
+        if slot.worker is not None:
+            logger.error("Worker %d keeps serving: its replacement did not start", slot.number)
+            self._limit_requests(slot, slot.worker)
+        elif not self._serving and slot.retry_at:
+            self.down = f"no worker comes up; the last one: {error.summary}"
+            self.observer.down(self.down)
 
     def _let_go(self, worker: Worker) -> None:
         """Take a worker out of service; it finishes what it has and exits."""
-        self._left(worker)
-        self._leaving.add(worker)
+        if worker in self._serving:
+            self._serving.remove(worker)
+            self._leaving.add(worker)
         worker.drain()
-        self._background(self._see_off(worker))
 
-    async def _see_off(self, worker: Worker) -> None:
-        while worker.in_hand and not worker.ended.done():
-            await asyncio.wait({worker.ended}, timeout=0.1)
-        await asyncio.wait({worker.ended}, timeout=EXIT_SECONDS)
-        worker.kill("it did not exit when it was told to")
-        await worker.ended
+    def _gone(self, slot: Slot, worker: Worker) -> None:
+        """A worker has ended. If it was in service, its place is filled again."""
         self._leaving.discard(worker)
-
-    async def _ended(self, slot: Slot, worker: Worker, end: End) -> None:
-        """A worker in service died: replaced at once, unless such workers die before they answer anything."""
-        if self._stopping or not slot.wanted:
+        if worker in self._serving:
+            self._serving.remove(worker)
+        if slot.worker is not worker:
             return
-        slot.restarts += 1
+        slot.worker = None
+        if self._stopping or slot not in self._slots:
+            return
+        end = worker.ended.result()
         self.observer.restarted("killed" if worker.killed_because else "crashed")
-        self._failed(slot, end.summary or f"the process exited with code {end.status}", end.detail)
-        if worker.answered:
-            slot.failures = 0
-        else:
-            await self._back_off(slot)
+        summary = end.summary or f"the process exited with code {end.status}"
+        logger.error("Worker %d: %s%s", slot.number, summary, _below(end.detail))
+        slot.crashed(summary, worker.answered > 0)
 
-    def _failed(self, slot: Slot, summary: str, detail: str) -> None:
-        slot.failures += 1
-        slot.last_error = summary
-        logger.error("Worker %d: %s%s", slot.number, summary, "\n" + detail.rstrip() if detail else "")
-
-    async def _back_off(self, slot: Slot) -> None:
-        """Wait before the next attempt; the first one after a good life is made at once."""
-        if slot.failures <= 1:
-            return
-        delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** (slot.failures - 2))
-        slot.retry_at = monotonic() + delay
-        if not self._serving:
-            self.down = f"no worker comes up; the last one: {slot.last_error}"
-            self.observer.down(self.down)
-        await asyncio.sleep(delay)
-
-    async def _watch_rss(self) -> None:
+    async def _watch_memory(self) -> None:
         """Replace a worker that has grown over its limit."""
-        page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+        limit = self.spec.max_worker_rss
         while True:
-            await asyncio.sleep(RSS_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
             for slot in self._slots:
-                worker = slot.worker
-                if worker is None or slot.replace.is_set():
+                if slot.worker is None or slot.busy or slot.retry_at > monotonic():
                     continue
-                try:
-                    with open(f"/proc/{worker.pid}/statm") as file:
-                        resident = int(file.read().split()[1]) * page
-                except OSError:
-                    continue
-                if resident > self.spec.max_worker_rss:
+                resident = resident_bytes(slot.worker.pid)
+                if resident > limit:
                     logger.info(
                         "Worker %d (pid %d) holds %d bytes, over max_worker_rss; it is being replaced",
                         slot.number,
-                        worker.pid,
+                        slot.worker.pid,
                         resident,
                     )
-                    self.observer.restarted("rss")
-                    slot.replace.set()
+                    self._recycle(slot, "rss")
 
     # ------------------------------------------------------------ readiness
 
     def reports(self) -> list[WorkerReport]:
-        return [_report(slot) for slot in self._slots]
+        return [slot.report() for slot in self._slots]
 
     @property
     def serving(self) -> int:
@@ -362,26 +312,5 @@ def _load(worker: Worker) -> int:
     return len(worker.in_hand)
 
 
-def _report(slot: Slot) -> WorkerReport:
-    worker = slot.worker or slot.coming
-    if worker is None:
-        wait = slot.retry_at - monotonic()
-        reason = f"next start in {wait:.1f} s" if wait > 0 else "is being started"
-        return WorkerReport(slot.number, 0, WorkerState.STARTING, 0.0, slot.restarts, slot.last_error, reason)
-    state = worker.life.state
-    reason = worker.doing
-    if state is WorkerState.BUSY:
-        reason = (
-            f"busy with {len(worker.in_hand)} request(s), the present one for {worker.busy_seconds():.3f} s"
-        )
-    elif state is WorkerState.READY:
-        reason = "waits for requests"
-    return WorkerReport(
-        slot.number,
-        worker.pid,
-        state,
-        monotonic() - worker.since,
-        slot.restarts,
-        slot.last_error,
-        reason,
-    )
+def _below(detail: str) -> str:
+    return "\n" + detail.rstrip() if detail else ""

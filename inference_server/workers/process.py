@@ -56,16 +56,18 @@ class Process:
         popen = self._popen
         if popen is None:
             return
-        if not hasattr(os, "pidfd_open"):
+        try:
+            descriptor = os.pidfd_open(popen.pid)
+        except (AttributeError, OSError):  # not this system, or no descriptor is left
             threading.Thread(
                 target=lambda: loop.call_soon_threadsafe(self._exited, popen.wait(), on_exit), daemon=True
             ).start()
             return
-        descriptor = os.pidfd_open(popen.pid)
 
         def ended() -> None:
             loop.remove_reader(descriptor)
             os.close(descriptor)
+            kill_group(popen.pid)  # what its script has started; before wait() gives the number free
             self._exited(popen.wait(), on_exit)
 
         loop.add_reader(descriptor, ended)
@@ -78,11 +80,19 @@ class Process:
         """End the process and what it started, at once."""
         if self.ended:
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if hasattr(os, "killpg"):
-                os.killpg(self.pid, signal.SIGKILL)
-            elif self._popen is not None:
+        if not hasattr(os, "killpg"):
+            if self._popen is not None:
                 self._popen.kill()
+            return
+        kill_group(self.pid)
+        with contextlib.suppress(OSError):  # a fork of a template may not lead its group yet
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def kill_group(leader: int) -> None:
+    """End all processes of the group that `leader` leads or led."""
+    with contextlib.suppress(OSError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def make_page() -> tuple[mmap.mmap, int]:
@@ -133,10 +143,13 @@ async def _start_tcp(spec: PoolSpec, arguments: list[str]) -> Process:
         popen = _popen(spec, arguments, {**spec.environment, TOKEN_VARIABLE: token}, [])
         try:
             sock = await asyncio.wait_for(_accept(loop, listener, token, popen), CONNECT_SECONDS)
-        except (asyncio.TimeoutError, OSError) as error:
+        except BaseException as error:
             popen.kill()
             popen.wait()
-            raise StartError(f"{spec.python} started but did not connect: {error}") from error
+            if isinstance(error, (asyncio.TimeoutError, OSError)):
+                why = str(error) or f"not within {CONNECT_SECONDS:g} s"
+                raise StartError(f"{spec.python} started but did not connect: {why}") from error
+            raise
     return Process(popen.pid, sock, None, popen)
 
 

@@ -30,9 +30,13 @@ class Template:
     async def fork(self) -> Process:
         """A new worker process that shares the loaded script. Raises StartError."""
         async with self._starting:
-            if self._life is None or self._life.gone.done():
-                self._life = await _TemplateLife.begin(self._spec)
-            return await self._life.fork()
+            life = self._life
+            if life is None or life.gone.done():
+                self._life = None
+                life = _TemplateLife(await start_process(self._spec, template=True), self._spec)
+                await life.loaded(self._spec.boot_timeout)
+                self._life = life
+            return await life.fork()
 
     def renew(self) -> None:
         """Load the script afresh for later forks; those that live keep their own copy."""
@@ -41,6 +45,7 @@ class Template:
             life.retire()
 
     async def stop(self) -> None:
+        """To be called when its workers have ended."""
         if self._life is not None:
             self._life.retire()
             await asyncio.wait({self._life.gone}, timeout=STOP_SECONDS)
@@ -57,10 +62,12 @@ class _TemplateLife:
         self._loop = loop
         self._ready: asyncio.Future[None] = loop.create_future()
         self._failure: tuple[str, str] | None = None
-        self._forks: dict[int, asyncio.Future[int]] = {}
         self._tag = 0
-        self._workers: dict[int, OnExit] = {}
-        self._ends: dict[int, int] = {}  # of forks whose worker is not yet watched
+        self._forks: dict[int, asyncio.Future[int]] = {}  # by tag: asked for, not yet made
+        self._living: dict[
+            int, OnExit | None
+        ] = {}  # by pid: who wants to know of its end, once that is known
+        self._ends: dict[int, int] = {}  # of forks that ended before anybody wanted to know
         self._retired = False
         self._channel = FrontChannel(process.sock, loop, self._record, lambda: None, lambda: None)
         process.watch(loop, self._ended)
@@ -68,17 +75,25 @@ class _TemplateLife:
         start = wire.TO_WORKER.pack(wire.START, 0, 0, 0, 0, len(config)) + config
         self._channel.send([start], len(start))
 
-    @classmethod
-    async def begin(cls, spec: PoolSpec) -> _TemplateLife:
-        life = cls(await start_process(spec, template=True), spec)
-        waiting: set[asyncio.Future[Any]] = {life._ready, life.gone}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if life.gone.done():
-            summary, detail = life._failure or (f"the template exited with {life.gone.result()}", "")
-            raise StartError(summary, detail)
-        return life
+    async def loaded(self, limit: float) -> None:
+        """Returns when the script is loaded. Raises StartError when it cannot be within `limit` seconds (0: none)."""
+        either: set[asyncio.Future[Any]] = {self._ready, self.gone}
+        late = ""
+        try:
+            await asyncio.wait(either, timeout=limit or None, return_when=asyncio.FIRST_COMPLETED)
+            if not self._ready.done() and not self.gone.done():
+                late = f"killed: import and init() took longer than {limit:g} s"
+                self.process.kill()
+                await self.gone
+        except asyncio.CancelledError:
+            self.process.kill()
+            raise
+        if self.gone.done():
+            default = late or f"the process that loads the script exited with code {self.gone.result()}"
+            raise StartError(*(self._failure or (default, "")))
 
     async def fork(self) -> Process:
+        """Raises StartError when the template ends meanwhile, OSError when it is out of reach."""
         self._tag += 1
         forked: asyncio.Future[int] = self._loop.create_future()
         self._forks[self._tag] = forked
@@ -88,8 +103,8 @@ class _TemplateLife:
         try:
             self._channel.send_with_descriptors(record, [theirs.fileno(), descriptor])
             pid = await forked
-        except (OSError, StartError):
-            front.close()
+        except BaseException:
+            front.close()  # a fork that is made nevertheless finds nobody there, and ends
             raise
         finally:
             theirs.close()
@@ -100,7 +115,7 @@ class _TemplateLife:
         if pid in self._ends:
             self._loop.call_soon(on_exit, self._ends.pop(pid))
         else:
-            self._workers[pid] = on_exit
+            self._living[pid] = on_exit
 
     def retire(self) -> None:
         """Told to stop once none of its workers lives: their ends are only known to it."""
@@ -108,7 +123,7 @@ class _TemplateLife:
         self._stop_if_done()
 
     def _stop_if_done(self) -> None:
-        if self._retired and not self._workers:
+        if self._retired and not self._living and not self._forks:
             stop = wire.TO_WORKER.pack(wire.STOP, 0, 0, 0, 0, 0)
             self._channel.send([stop], len(stop))
 
@@ -129,12 +144,16 @@ class _TemplateLife:
         elif kind == wire.FAILED:
             self._failure = (str(facts["summary"]), str(facts["detail"]))
         elif kind == wire.FORKED:
-            self._forks.pop(tag).set_result(int(facts["pid"]))
+            pid = int(facts["pid"])
+            self._living[pid] = None
+            forked = self._forks.pop(tag)
+            if not forked.done():
+                forked.set_result(pid)
         elif kind == wire.EXITED:
             self._worker_ended(int(facts["pid"]), os.waitstatus_to_exitcode(int(facts["status"])))
 
     def _worker_ended(self, pid: int, status: int) -> None:
-        on_exit = self._workers.pop(pid, None)
+        on_exit = self._living.pop(pid, None)
         if on_exit is None:
             self._ends[pid] = status
         else:
@@ -143,14 +162,17 @@ class _TemplateLife:
 
     def _ended(self, status: int) -> None:
         self._channel.drain()
-        error = StartError(f"the template process ended with {status}")
+        error = StartError(f"the process that forks the workers ended with {status}")
         for forked in self._forks.values():
             if not forked.done():
                 forked.set_exception(error)
         # its workers end with it, and nobody is left who could say how
-        workers, self._workers = self._workers, {}
-        for pid, on_exit in workers.items():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+        living, self._living = self._living, {}
+        for pid, on_exit in living.items():
+            with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
-            on_exit(-signal.SIGKILL)
+            if on_exit is None:
+                self._ends[pid] = -signal.SIGKILL
+            else:
+                on_exit(-signal.SIGKILL)
         self.gone.set_result(status)

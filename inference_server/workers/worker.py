@@ -1,11 +1,9 @@
-"""One worker as the front sees it: what it has in hand, how long it takes, and how it ends."""
+"""One worker as the front sees it: what it has in hand, what it answers, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -14,31 +12,26 @@ from typing import Any
 from inference_server.lifecycle import WORKER_MOVES, Life, WorkerState
 from inference_server.messages import DONE, SENT, Answer, ScoringRequest
 from inference_server.scoring import wire
-from inference_server.workers.answers import script_crashed, timed_out
+from inference_server.workers.answers import script_crashed
 from inference_server.workers.channel import FrontChannel
+from inference_server.workers.end import End, describe
+from inference_server.workers.page import Page
 from inference_server.workers.process import Process
 from inference_server.workers.requests import ScriptFacts, encode
 from inference_server.workers.spec import PoolSpec
 from inference_server.workers.stream import Stream
+from inference_server.workers.watch import Watch
 
-NO_PROGRESS_SECONDS = 0.005  # in this time a frame should have been answered; then the rest is withdrawn
-SETTLE_SECONDS = 0.001  # the worker has surely seen a withdrawal, or shown its mark, after this
-LIMIT_SLACK_SECONDS = 0.003  # the worker's own timer goes first, since it knows where run() stood
-
-logger = logging.getLogger("azmlinfsrv")
+CHECK_SECONDS = 0.0025  # how often a frame in hand is looked at
+PATIENCE = 2  # so many looks without an answer: what waits in the frame is recalled
+SETTLE_SECONDS = 0.001  # after this the worker has surely seen a recall, or we its mark
+DEAF_SECONDS = 1.0  # for a worker that closed its end of the channel to exit by itself
+EXIT_SECONDS = 5.0  # for one that was told to stop: its atexit handlers
+LIVES = 3  # a request that is the next to be run in so many workers that die is answered for
 
 CONTENT_TYPES = tuple(text.encode() for text in wire.CONTENT_TYPES)
 FAILED = {0: None, wire.FAILED_FALSE: False, wire.FAILED_TRUE: True}
 FAILED_BITS = wire.FAILED_FALSE | wire.FAILED_TRUE
-
-
-@dataclass(frozen=True)
-class End:
-    """How a worker ended. `summary` is one line; empty when it was asked to."""
-
-    status: int  # exit code, or minus the signal
-    summary: str
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ class Calls:
 
 
 class Worker:
-    """Made when its process has started; `ready` and `ended` are its two futures."""
+    """Made when its process has started. `ready` is done when the script is loaded, `ended` with the process."""
 
     def __init__(self, number: int, process: Process, spec: PoolSpec, calls: Calls) -> None:
         loop = asyncio.get_running_loop()
@@ -68,7 +61,7 @@ class Worker:
         self.ended: asyncio.Future[End] = loop.create_future()
         self.killed_because = ""
         self._process = process
-        self._spec = spec
+        self._threads = spec.config.threads
         self._calls = calls
         self._loop = loop
         self._seq = 0
@@ -76,14 +69,16 @@ class Worker:
         self._failure: tuple[str, str] | None = None
         self._draining = False
         self._replace_at = 0
-        self._replace: Callable[[], None] = lambda: None
-        self._withdrawn: set[int] = set()
+        self._replace: Callable[[], object] = lambda: None
+        self._recalled = 0  # the last seq of a recall that is not over; 0: none
+        self._stalled: set[int] = set()
         self._streams: dict[int, Stream] = {}
-        self._watch: asyncio.TimerHandle | None = None
         self._check: asyncio.TimerHandle | None = None
-        self._checked_at = 0
-        self._cells = memoryview(process.page)[: wire.OUTBOX].cast("Q") if process.page else None
-        self._channel = FrontChannel(process.sock, loop, self._record, calls.progress, self._eof)
+        self._seen = 0  # answers at the last look
+        self._looks = 0  # without an answer
+        self._page = Page(process.page) if process.page is not None else None
+        self._watch = Watch(self, spec, loop)
+        self._channel = FrontChannel(process.sock, loop, self._record, calls.progress, self._deaf)
         process.watch(loop, self.process_ended)
         config = spec.config.to_json()
         start = wire.TO_WORKER.pack(wire.START, 0, 0, 0, 0, len(config)) + config
@@ -99,19 +94,19 @@ class Worker:
 
     def room(self) -> bool:
         """Whether it may be given more."""
-        if self._withdrawn or self._draining:
+        if self._recalled or self._draining or not self._channel.open:
             return False
         state = self.life.state
         if state is WorkerState.READY:
             return True
         if state is not WorkerState.BUSY:
             return False
-        return self._cells is not None or len(self.in_hand) < self._spec.config.threads
+        return self._page is not None or len(self.in_hand) < self._threads
 
     @property
     def one_by_one(self) -> bool:
         """Without marks the front must know by itself what was started: one request for each thread."""
-        return self._cells is None
+        return self._page is None
 
     def send(self, requests: list[ScoringRequest], now: float) -> None:
         """Hand over `requests`, in order, in one write."""
@@ -129,27 +124,25 @@ class Worker:
         self._seq = seq
         self._channel.send(pieces, size)
         if self.life.state is WorkerState.READY:
-            self.life.state = (
-                WorkerState.BUSY
-            )  # the one move made for every frame: READY to BUSY is in the table
+            # the one move made for every frame goes without the table's check: READY to BUSY is in it
+            self.life.state = WorkerState.BUSY
             self.since = now
-        if self._watch is None:
-            self._watch = self._loop.call_later(self._first_limit(), self._watch_over)
-        if self._check is None and len(self.in_hand) > 1 and self._cells is not None:
-            self._checked_at = self.answered
-            self._check = self._loop.call_later(NO_PROGRESS_SECONDS, self._check_progress)
+        if self._watch.timer is None:
+            self._watch.start()
+        if self._check is None and len(self.in_hand) > 1 and self._page is not None:
+            self._seen = self.answered
+            self._looks = 0
+            self._check = self._loop.call_later(CHECK_SECONDS, self._look)
 
-    def replace_after(self, count: int, call: Callable[[], None]) -> None:
-        """Have `call` made once this worker has given `count` answers."""
-        self._replace_at = count
+    def replace_after(self, count: int, call: Callable[[], object]) -> None:
+        """Have `call` made once, after `count` more answers."""
+        self._replace_at = self.answered + count
         self._replace = call
 
     def busy_seconds(self) -> float:
         """How long it has worked on the request in hand."""
-        cells = self._cells
-        if cells is None or not self.in_hand:
-            return monotonic() - self.since
-        return max(0.0, monotonic() - cells[wire.TAKEN] * 1e-9)
+        taken = min((taken for _, taken, _ in self.running()), default=self.since)
+        return max(0.0, monotonic() - taken)
 
     # ------------------------------------------------------------ records
 
@@ -180,11 +173,15 @@ class Worker:
         elif kind == wire.STREAM:
             self._stream_begins(seq, flags, content_type, status, exec_ms, headers)
         elif kind in (wire.END, wire.BROKEN):
+            stream = self._streams.pop(seq, None)
             self._finish(seq)
-            if stream := self._streams.pop(seq, None):
+            if stream is not None:
                 stream.end(kind == wire.END)
         elif kind == wire.WITHDRAWN:
-            self._confirmed(seq)
+            request = self.in_hand.pop(seq, None)
+            if request is not None:  # it came before the recall had settled
+                self._calls.put_back([request])
+            self._settled(seq)
         else:
             self._told(kind, seq, json.loads(body))
 
@@ -193,17 +190,34 @@ class Worker:
         if self.answered == self._replace_at:
             self._replace()
         request = self.in_hand.pop(seq, None)
-        if not self.in_hand and self.life.state is not WorkerState.DRAINING:
-            self.life.state = WorkerState.READY  # from BUSY or STALLED; both are in the table
+        if not self.in_hand or self._recalled or self._stalled:
+            self._settled(seq)
+        return request
+
+    def _settled(self, seq: int) -> None:
+        """The worker has said its last word on `seq`, and more than that has come to an end with it."""
+        if seq == self._recalled:
+            self._recalled = 0
+            assert self._page is not None
+            self._page.recall(0)
+        self._stalled.discard(seq)
+        state = self.life.state
+        if state is WorkerState.DRAINING:
+            return
+        if not self.in_hand:
+            if state is not WorkerState.READY:
+                self.life.state = WorkerState.READY  # from BUSY or STALLED; both are in the table
             if self._draining:
                 self._stop()
-        return request
+        elif state is WorkerState.STALLED and not self._stalled:
+            self._move(WorkerState.BUSY, "")
 
     def _stream_begins(
         self, seq: int, flags: int, content_type: int, status: int, exec_ms: float, headers: bytes
     ) -> None:
         request = self.in_hand.get(seq)
         if request is None:
+            self._control(wire.CLOSE, seq, 0)
             return
         stream = Stream(seq, self._control)
         self._streams[seq] = stream
@@ -223,107 +237,95 @@ class Worker:
         elif kind == wire.READY:
             self._facts = ScriptFacts.from_ready(facts)
             self._move(WorkerState.READY, "waits for requests")
-            if not self.ready.done():
-                self.ready.set_result(self._facts)
+            self.ready.set_result(self._facts)
         elif kind == wire.FAILED:
             self._failure = (str(facts["summary"]), str(facts["detail"]))
         elif kind == wire.LOG:
             self._calls.log(facts, self.in_hand.get(seq))
 
-    # ------------------------------------------------------------ withdrawal
+    # ------------------------------------------------------------ a frame behind a slow request
 
-    def _check_progress(self) -> None:
-        """A frame that does not move hides requests behind a slow one: take those back that wait."""
+    def _look(self) -> None:
+        """Fetch answers that wait in the outbox behind a long run(); take back requests that wait behind one."""
         self._check = None
-        if len(self.in_hand) < 2 or self._withdrawn or self.life.state is WorkerState.STOPPED:
+        if len(self.in_hand) < 2 or self.ended.done():
             return
-        if self.answered != self._checked_at:
-            self._checked_at = self.answered
-            self._check = self._loop.call_later(NO_PROGRESS_SECONDS, self._check_progress)
+        if self._fetch():
+            self._calls.progress()
+        if self.answered != self._seen:
+            self._seen = self.answered
+            self._looks = 0
+        else:
+            self._looks += 1
+            if self._looks == PATIENCE and not self._recalled:
+                self._recall()
+        if len(self.in_hand) > 1:
+            self._check = self._loop.call_later(CHECK_SECONDS, self._look)
+
+    def _fetch(self) -> bool:
+        """Whether there were answers that the worker has finished but not sent."""
+        finished = self._page.unsent(self._channel.received) if self._page is not None else b""
+        if finished:
+            self._channel.feed_ahead(finished)
+        return bool(finished)
+
+    def _recall(self) -> None:
+        """Ask for all that is not started. The worker reports each of them, in order: not run, or answered."""
+        assert self._page is not None
+        first = max(self._page.mark + 1, next(iter(self.in_hand)))
+        if first <= self._seq:
+            self._recalled = self._seq
+            self._page.recall(first)
+            self._loop.call_later(SETTLE_SECONDS, self._settle, self._seq)
+
+    def _settle(self, last: int) -> None:
+        """What lies after the mark now was not started and will not be: it need not wait for the report."""
+        if self._recalled != last or self.ended.done():
             return
-        cells = self._cells
-        assert cells is not None
-        first = max(cells[wire.MARK] + 1, min(self.in_hand))
-        self._withdrawn = {seq for seq in self.in_hand if seq >= first}
-        if self._withdrawn:
-            cells[wire.WITHDRAW] = first
-            self._loop.call_later(SETTLE_SECONDS, self._settle)
+        assert self._page is not None
+        mark = self._page.mark
+        self._calls.put_back([self.in_hand.pop(seq) for seq in list(self.in_hand) if seq > mark])
 
-    def _settle(self) -> None:
-        """What lies after the mark now was not started and will not be."""
-        cells = self._cells
-        if cells is None or self.life.state is WorkerState.STOPPED:
-            return
-        mark = cells[wire.MARK]
-        back = [
-            self.in_hand.pop(seq) for seq in sorted(self._withdrawn) if seq > mark and seq in self.in_hand
-        ]
-        self._calls.put_back(back)
+    # ------------------------------------------------------------ time limits, see Watch
 
-    def _confirmed(self, seq: int) -> None:
-        request = self._finish(seq)
-        self.answered -= 1
-        if request is not None:
-            self._calls.put_back([request])
-        self._release(seq)
-
-    def _release(self, seq: int) -> None:
-        self._withdrawn.discard(seq)
-        if not self._withdrawn and self._cells is not None:
-            self._cells[wire.WITHDRAW] = 0
-
-    # ------------------------------------------------------------ time limits
-
-    def _first_limit(self) -> float:
-        limits = [self._spec.scoring_timeout + LIMIT_SLACK_SECONDS, self._spec.worker_timeout]
-        return min(limit for limit in limits if limit > 0)
-
-    def _running(self) -> list[tuple[int, float, float]]:
-        """What runs: seq, when it was taken, when run() began (0: not yet), in monotonic seconds."""
-        cells = self._cells
-        if cells is None:
-            return [(seq, request.sent, request.sent) for seq, request in self.in_hand.items()]
-        seq = cells[wire.MARK]
-        if seq not in self.in_hand or seq in self._streams:
-            return []
-        return [(seq, cells[wire.TAKEN] * 1e-9, cells[wire.BEGAN] * 1e-9)]
-
-    def _watch_over(self) -> None:
-        """Hold what runs against its limits, and come back when the next one could pass."""
-        self._watch = None
+    def running(self) -> list[tuple[int, float, float]]:
+        """What it works on: seq, when it was taken, when run() began (0: not yet), in monotonic seconds."""
+        if self._page is None:
+            return [
+                (seq, request.sent, request.sent)
+                for seq, request in self.in_hand.items()
+                if seq not in self._streams
+            ]
         if not self.in_hand:
-            return  # the next request starts the watch again
-        now = monotonic()
-        spec = self._spec
-        again = now + self._first_limit()
-        for seq, taken, began in self._running():
-            if seq in self._streams:
-                continue
-            if spec.worker_timeout > 0:
-                if now >= taken + spec.worker_timeout:
-                    self.kill(f"one request took longer than WORKER_TIMEOUT, {spec.worker_timeout:g} s")
-                    return
-                again = min(again, taken + spec.worker_timeout)
-            if began and spec.scoring_timeout > 0:
-                again = min(again, self._hold_to_limit(seq, began, now))
-        self._watch = self._loop.call_later(max(again - now, 0.0005), self._watch_over)
+            return []
+        seq, taken, began = self._page.running()
+        if seq in self._streams:
+            return []
+        if seq in self.in_hand:
+            return [(seq, taken, began)]
+        first = next(iter(self.in_hand))  # not taken yet: it is being read, or the worker hangs between two
+        return [(first, self.in_hand[first].sent, 0.0)]
 
-    def _hold_to_limit(self, seq: int, began: float, now: float) -> float:
-        """Answer for a run() that passed the scoring timeout; returns when to look again."""
-        due = began + self._spec.scoring_timeout + LIMIT_SLACK_SECONDS
-        if now < due:
-            return due
-        request = self.in_hand[seq]
-        if request.resolve(timed_out(self._spec.config.scoring_timeout_ms)):
+    def catch_up(self) -> None:
+        """Take in all that the worker has said until now."""
+        self._channel.read_now()
+        self._fetch()
+        self._calls.progress()
+
+    def stalled(self, seq: int, answer: Answer) -> None:
+        """`seq` passed the scoring timeout: its caller is answered, and the worker gets nothing new."""
+        if self.in_hand[seq].resolve(answer):
             self._calls.timeout()
-        kill_at = due + self._spec.stall_grace
-        if now < kill_at:
-            self._move(WorkerState.STALLED, "run() passed the scoring timeout and goes on")
-            return kill_at
-        if any(other.state != DONE for other in self.in_hand.values() if self.one_by_one):
-            return now + 0.05  # neighbours on other threads still run; they are let finish
-        self.kill(f"run() did not stop within {self._spec.stall_grace:g} s after the scoring timeout")
-        return now + self._spec.stall_grace
+        self._stalled.add(seq)
+        self._move(WorkerState.STALLED, "run() passed the scoring timeout and goes on")
+
+    def has_neighbours(self, seq: int) -> bool:
+        """Whether other threads of it work on requests that somebody waits for."""
+        return self.one_by_one and any(
+            other.state != DONE or number in self._streams
+            for number, other in self.in_hand.items()
+            if number != seq
+        )
 
     # ------------------------------------------------------------ the end
 
@@ -339,15 +341,16 @@ class Worker:
         if self.life.state in (WorkerState.READY, WorkerState.BUSY, WorkerState.STALLED):
             self._move(WorkerState.DRAINING, "finishes and exits")
         self._control(wire.STOP, 0, 0)
+        self._loop.call_later(EXIT_SECONDS, self.kill, "it did not exit when it was told to")
 
     def kill(self, because: str) -> None:
         """End the process at once. `because` goes into the log and into readiness."""
         self.killed_because = self.killed_because or because
         self._process.kill()
 
-    def _eof(self) -> None:
+    def _deaf(self) -> None:
         """It closed its end: it is exiting, or the script closed our descriptor. Either way it is of no use."""
-        self._loop.call_later(1.0, self._process.kill)
+        self._loop.call_later(DEAF_SECONDS, self.kill, "it closed its channel to the server")
 
     def process_ended(self, status: int) -> None:
         """The process is gone: save its finished answers, fail what it had started, give back the rest."""
@@ -355,54 +358,29 @@ class Worker:
             return
         self._process.ended = True
         self._channel.drain()
-        self._recover_outbox()
+        self._fetch()
         started, waiting = self._sort_in_hand()
         self._move(WorkerState.STOPPED, "")
-        for timer in (self._watch, self._check):
-            if timer is not None:
-                timer.cancel()
+        self._watch.stop()
+        if self._check is not None:
+            self._check.cancel()
         for stream in self._streams.values():
             stream.end(False)
-        end = self._why(status)
+        self.ended.set_result(describe(status, self._failure, self.killed_because, self._draining))
+        if waiting and not started:
+            waiting[0].lost += 1
+            if waiting[0].lost == LIVES:  # reading it may be what kills them: too large, say
+                started.append(waiting.pop(0))
         for request in started:
             request.resolve(script_crashed())
         self._calls.put_back(waiting)
-        self.ended.set_result(end)
-        if not self.ready.done():
-            self.ready.cancel()
-
-    def _recover_outbox(self) -> None:
-        page = self._process.page
-        if page is None or self._cells is None:
-            return
-        already = self._channel.received - self._cells[wire.SENT]
-        filled = self._cells[wire.FILLED]
-        if 0 <= already < filled <= wire.OUTBOX_BYTES:
-            self._channel.feed(page[wire.OUTBOX + already : wire.OUTBOX + filled])
 
     def _sort_in_hand(self) -> tuple[list[ScoringRequest], list[ScoringRequest]]:
         started: list[ScoringRequest] = []
         waiting: list[ScoringRequest] = []
-        mark = self._cells[wire.MARK] if self._cells is not None else self._seq
+        mark = self._page.mark if self._page is not None else self._seq
         for seq, request in self.in_hand.items():
-            if seq in self._streams:
-                continue
-            (started if seq <= mark else waiting).append(request)
+            if seq not in self._streams:
+                (started if seq <= mark else waiting).append(request)
         self.in_hand.clear()
         return started, waiting
-
-    def _why(self, status: int) -> End:
-        if self._failure is not None:
-            return End(status, *self._failure)
-        if self.killed_because:
-            return End(status, f"killed: {self.killed_because}")
-        if self._draining and status == 0:
-            return End(status, "")
-        if status < 0:
-            try:
-                name = signal.Signals(-status).name
-            except ValueError:
-                name = f"signal {-status}"
-            hint = " (out of memory?)" if name == "SIGKILL" else ""
-            return End(status, f"the process was killed by {name}{hint}")
-        return End(status, f"the process exited with code {status}")

@@ -1,0 +1,33 @@
+"""How a worker ended, in words."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class End:
+    """`summary` is one line; empty when the worker was asked to end. `detail`: the script's traceback."""
+
+    status: int  # exit code, or minus the signal
+    summary: str
+    detail: str = ""
+
+
+def describe(status: int, failure: tuple[str, str] | None, killed_because: str, asked: bool) -> End:
+    """What the worker said itself comes first, then why we ended it, then what its exit status tells."""
+    if failure is not None:
+        return End(status, *failure)
+    if killed_because:
+        return End(status, f"killed: {killed_because}")
+    if asked and status == 0:
+        return End(status, "")
+    if status < 0:
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return End(status, f"the process was killed by {name}{hint}")
+    return End(status, f"the process exited with code {status}")

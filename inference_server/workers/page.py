@@ -1,0 +1,49 @@
+"""The front's view of the page it shares with a worker: what runs, what is finished, what is recalled."""
+
+from __future__ import annotations
+
+import mmap
+
+from inference_server.scoring import wire
+
+
+class Page:
+    """Reads race with a worker that writes; each method says why what it returns is right nevertheless."""
+
+    def __init__(self, page: mmap.mmap) -> None:
+        self._page = page
+        self._cells = memoryview(page)[: wire.OUTBOX].cast("Q")
+
+    @property
+    def mark(self) -> int:
+        """Seq of the request last taken in hand; it only grows."""
+        return self._cells[wire.MARK]
+
+    def running(self) -> tuple[int, float, float]:
+        """Seq last taken, when it was taken, when its run() began (0: not yet), in monotonic seconds.
+
+        The worker sets the mark last, so a time that does not belong to the mark is a later one: what is held
+        against a limit by it gets a little more time, never less.
+        """
+        cells = self._cells
+        return cells[wire.MARK], cells[wire.TAKEN] * 1e-9, cells[wire.BEGAN] * 1e-9
+
+    def recall(self, seq: int) -> None:
+        """Ask the worker not to start `seq` or a later one; 0: it may start all."""
+        self._cells[wire.WITHDRAW] = seq
+
+    def unsent(self, received: int) -> bytes:
+        """Finished records in the outbox, when `received` bytes of the worker's stream have come in; else b"".
+
+        The worker counts what it sent after it has emptied the outbox and before it fills it anew. So the copy
+        is whole when both counts are what they were before it was made.
+        """
+        cells = self._cells
+        sent, filled = cells[wire.SENT], cells[wire.FILLED]
+        at = received - sent
+        if not 0 <= at < filled <= wire.OUTBOX_BYTES:
+            return b""  # nothing there, or it is on its way through the socket
+        data = self._page[wire.OUTBOX + at : wire.OUTBOX + filled]
+        if cells[wire.FILLED] < filled or cells[wire.SENT] != sent:
+            return b""
+        return data
