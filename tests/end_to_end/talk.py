@@ -85,6 +85,10 @@ class Talk:
             body = self._file.read()
         return Reply(status, fields, body)
 
+    def rest(self) -> bytes:
+        """All that comes until the server closes."""
+        return self._file.read()
+
     def closed(self) -> bool:
         """Whether the server closes now, with nothing more sent."""
         try:
