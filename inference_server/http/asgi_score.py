@@ -7,6 +7,7 @@ and mounted in any ASGI application.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
@@ -83,8 +84,6 @@ def _request(
     arrived: float,
     future: asyncio.Future[Answer],
 ) -> ScoringRequest:
-    client = scope.get("client")
-    server = scope.get("server")
     return ScoringRequest(
         head,
         pieces,
@@ -92,11 +91,16 @@ def _request(
         arrived,
         future.set_result,
         identity.request_id,
-        str(client[0]) if client else "",
-        f"{server[0]}:{server[1]}" if server else "",
+        _address(scope.get("client")),
+        _address(scope.get("server")),
         scope.get("scheme", "http"),
         identity.client_request_id,
     )
+
+
+def _address(end: Sequence[Any] | None) -> str:
+    """`host:port` of one end of a connection; empty when it has none."""
+    return f"{end[0]}:{end[1]}" if end else ""
 
 
 async def _answered(

@@ -7,7 +7,7 @@ A pattern is matched from the start of the origin and need not reach its end: cl
 | ----------------------------------- | ------------------------------------------------------------ |
 | allowed Origin                      | Allow-Origin: that origin; Vary: Origin                      |
 | no Origin                           | Allow-Origin: `*`, or the first literal in alphabetic order  |
-| other Origin                        | none                                                         |
+| other Origin, or a method refused   | none                                                         |
 | a preflight that asks for GET, POST | also Allow-Methods, and Allow-Headers: the ones it asked for |
 
 Credentials are never allowed.
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from inference_server.errors import SettingsError
 
 METHODS = ("GET", "POST")
+_SERVED = frozenset(("GET", "HEAD", "POST", "OPTIONS"))  # by some route; the answer to others is a plain 405
 _PATTERN_CHARACTERS = frozenset("*\\]?$^[()")
 _ALLOW_METHODS = b"Access-Control-Allow-Methods: %b\r\n" % ", ".join(METHODS).encode()
 
@@ -41,7 +42,7 @@ class Cors:
 
     def lines(self, method: str, get: Callable[[bytes], bytes | None]) -> bytes:
         """The header lines for a request, each ended by CRLF; `get` reads a header by its lower-case name."""
-        if not self.on:
+        if not self.on or method not in _SERVED:
             return b""
         origin = get(b"origin")
         if not origin:

@@ -44,6 +44,7 @@ class ScoringProtocol(asyncio.Protocol):
         self.tasks = server_state.tasks
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.client = ""
+        self.peer = ""  # host:port of the client
         self.server = ""  # host:port this connection was made to
         self.client_address: tuple[str, int] | None = None
         self.server_address: tuple[str, int] | None = None
@@ -76,6 +77,7 @@ class ScoringProtocol(asyncio.Protocol):
         if isinstance(peer, tuple):
             self.client_address = (peer[0], peer[1])
             self.client = peer[0]
+            self.peer = f"{peer[0]}:{peer[1]}"
         if isinstance(own, tuple):
             self.server_address = (own[0], own[1])
             self.server = f"{own[0]}:{own[1]}"
@@ -293,7 +295,7 @@ class ScoringProtocol(asyncio.Protocol):
             self._arrived,
             self._answer,
             identity.request_id,
-            self.client,
+            self.peer,
             self.server,
             self.scheme,
             identity.client_request_id,
