@@ -141,7 +141,7 @@ class Pool:
             self._template.renew()
         for slot in list(self._slots):
             if slot in self._slots and not self._stopping:
-                await slot.ask()
+                await asyncio.wait({slot.ask()})  # not awaited itself: a cancelled roll would cancel it
 
     async def stop(self, grace: float) -> None:
         """End all workers: what they have in hand may take `grace` seconds more."""
