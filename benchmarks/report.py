@@ -80,7 +80,7 @@ def workload_table(result: Result, workload: str) -> str:
                 ratio(limit["batch"], base),
             ]
         )
-    head = ["server", "req/s", "ratio", "lone p50 ms", "lone p99 ms", "p50 ms", "p99 ms", "MiB"]
+    head = ["server", "req/s", "to azureml", "lone p50 ms", "lone p99 ms", "p50 ms", "p99 ms", "MiB"]
     return table(head, [[*row, *["" for _ in head[len(row) :]]] for row in rows])
 
 
@@ -227,7 +227,7 @@ def performance_table(result: Result) -> str:
                 number(middle(result, name, "tiny", "start_s"), " s"),
             ]
         )
-    head = ["server", "ratio", "tiny JSON, req/s", "lone request", "600 KB body, req/s", "start"]
+    head = ["server", "to azureml", "tiny JSON, req/s", "lone request", "600 KB body, req/s", "start"]
     return f"{table(head, rows)}\n\n{conditions(result)}"
 
 
