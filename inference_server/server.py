@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from math import inf
+from time import monotonic
 from typing import Any
 
 import uvicorn
@@ -35,6 +36,7 @@ from inference_server.workers.pool import Observer
 from inference_server.workers.spec import PoolSpec
 
 NOTIFY_SECONDS = 1
+CLOSE_SECONDS = 1.0  # for connections to be closed when there is no time left to finish them
 LOG_SECONDS = 1.0  # for whoever reads the log to take what is left of it
 GC_ALLOCATIONS = (
     20000  # between two young collections; a request makes some 20 objects, none of them in a cycle
@@ -58,7 +60,8 @@ def pool_spec(settings: Settings) -> PoolSpec:
         channel=workers.channel,
         preload=workers.preload,
         scoring_timeout=settings.script.scoring_timeout_ms / 1000,
-        worker_timeout=workers.worker_timeout,
+        # under a debugger, a call stands still for as long as a person thinks
+        worker_timeout=0 if settings.script.debug_port else workers.worker_timeout,
         stall_grace=workers.stall_grace_ms / 1000,
         boot_timeout=workers.boot_timeout,
         max_requests=workers.max_requests,
@@ -206,11 +209,11 @@ class Front:
         self._server: _Server | None = None
         self._engine: Engine | None = None
         self._stop: asyncio.Event | None = None
-        self._now = False
+        self._hurry: asyncio.Event | None = None  # what was accepted need not be finished
 
     async def serve(self) -> int:
         """Serve until stopped: 0, or 3 when the script could not be started for the first time."""
-        self._stop = asyncio.Event()
+        self._stop, self._hurry = asyncio.Event(), asyncio.Event()
         engine = self._engine = Engine(self._settings)
         server = self._server = _Server(self._config(engine))
         _settle_memory()
@@ -223,8 +226,12 @@ class Front:
             code = self._start_failed(error)
         else:
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        grace = 0.0 if self._now or code else self._settings.supervisor.graceful_timeout
-        await self._end(engine, server, serving, grace)
+        if serving.done() and (error := serving.exception()) is not None:
+            logger.error("The server cannot listen: %s", error)  # a certificate that cannot be read, say
+            code = StartError.exit_code
+        if code:
+            self._hurry.set()
+        await self._end(engine, server, serving, self._hurry)
         await engine.close(INSIGHTS_FAILED_SECONDS if code else INSIGHTS_SECONDS)
         for stream in (1, 2):
             standard(stream).flush(LOG_SECONDS)
@@ -264,24 +271,33 @@ class Front:
             logger.error(error.summary)  # the worker has logged the traceback
         return StartError.exit_code
 
-    async def _end(self, engine: Engine, server: _Server, serving: asyncio.Task[None], grace: float) -> None:
-        """Stop accepting, let connections finish, end the workers; all within `grace` seconds, or until told now."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + grace
+    async def _end(
+        self, engine: Engine, server: _Server, serving: asyncio.Task[None], hurry: asyncio.Event
+    ) -> None:
+        """Stop accepting, let connections finish, end the workers: within the grace, or as soon as `hurry` is set."""
+        until = monotonic() + self._settings.supervisor.graceful_timeout
+        hurried = asyncio.create_task(hurry.wait())
         server.should_exit = True
-        while not serving.done() and not self._now and loop.time() < until:
-            await asyncio.wait({serving}, timeout=0.05)
+        await asyncio.wait(
+            {serving, hurried}, timeout=until - monotonic(), return_when=asyncio.FIRST_COMPLETED
+        )
         server.force_exit = True
-        await engine.endpoint.stop(0.0 if self._now else max(0.0, until - loop.time()))
+        ending = asyncio.create_task(engine.endpoint.stop(max(0.0, until - monotonic())))
+        await asyncio.wait({ending, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        if not ending.done():
+            await engine.endpoint.stop(0.0)
+        hurried.cancel()
         if not serving.done():
-            await asyncio.wait({serving}, timeout=1.0)
+            await asyncio.wait({serving}, timeout=CLOSE_SECONDS)
             serving.cancel()
 
     def stop(self, now: bool = False) -> None:
         """Finish what was accepted and end; `now`: end at once."""
-        self._now = self._now or now
-        if self._stop is not None:
-            self._stop.set()
+        if self._stop is None or self._hurry is None:
+            return
+        if now:
+            self._hurry.set()
+        self._stop.set()
 
     def reload(self) -> None:
         """Replace all workers, one after the other."""

@@ -160,6 +160,9 @@ class Pool:
                 for worker in workers:
                     worker.kill("the server stops")
                 await asyncio.wait(late, timeout=EXIT_SECONDS)
+        filling = [slot.task for slot in self._slots if slot.task is not None]
+        if filling:  # what they were just starting is ended with them
+            await asyncio.wait(filling, timeout=EXIT_SECONDS)
         if self._template is not None:
             await self._template.stop()
 

@@ -25,6 +25,7 @@ from inference_server.workers.watch import Watch
 CHECK_SECONDS = 0.0025  # how often a frame in hand is looked at
 PATIENCE = 2  # so many looks without an answer: what waits in the frame is recalled
 SETTLE_SECONDS = 0.001  # after this the worker has surely seen a recall, or we its mark
+TAIL_SECONDS = 0.001  # after a chunk came, when the next ones are looked for in the outbox
 DEAF_SECONDS = 1.0  # for a worker that closed its end of the channel to exit by itself
 EXIT_SECONDS = 5.0  # for one that was told to stop: its atexit handlers
 LIVES = 3  # a request that is the next to be run in so many workers that die is answered for
@@ -74,6 +75,7 @@ class Worker:
         self._stalled: set[int] = set()
         self._streams: dict[int, Stream] = {}
         self._check: asyncio.TimerHandle | None = None
+        self._tail: asyncio.TimerHandle | None = None
         self._seen = 0  # answers at the last look
         self._looks = 0  # without an answer
         self._page = Page(process.page) if process.page is not None else None
@@ -170,6 +172,7 @@ class Worker:
         elif kind == wire.CHUNK:
             if stream := self._streams.get(seq):
                 stream.chunk(body)
+                self._expect_tail()
         elif kind == wire.STREAM:
             self._stream_begins(seq, flags, content_type, status, exec_ms, headers)
         elif kind in (wire.END, wire.BROKEN):
@@ -227,6 +230,7 @@ class Worker:
         )
         if not request.resolve(answer):
             stream.close()
+        self._expect_tail()
 
     def _control(self, kind: int, seq: int, count: int) -> None:
         self._channel.send([data := wire.TO_WORKER.pack(kind, 0, seq, 0, 0, count)], len(data))
@@ -261,6 +265,16 @@ class Worker:
                 self._recall()
         if len(self.in_hand) > 1:
             self._check = self._loop.call_later(CHECK_SECONDS, self._look)
+
+    def _expect_tail(self) -> None:
+        """A stream that pauses may have left its last chunks in the outbox: fetch them soon."""
+        if self._tail is None and self._page is not None:
+            self._tail = self._loop.call_later(TAIL_SECONDS, self._fetch_tail)
+
+    def _fetch_tail(self) -> None:
+        self._tail = None
+        if self._streams and not self.ended.done() and self._fetch():
+            self._calls.progress()
 
     def _fetch(self) -> bool:
         """Whether there were answers that the worker has finished but not sent."""
