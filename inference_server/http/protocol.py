@@ -334,11 +334,12 @@ class ScoringProtocol(asyncio.Protocol):
             self._last = True
         cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
         raw = site.heads.render(answer, self._identity.lines, cors, head.version, not self._last)
-        self.transport.write(raw)
-        self._stream = StreamWriter(self.transport, answer.stream, how == answers.CHUNKED, self._stream_over)
+        self._stream = StreamWriter(
+            self.loop, self.transport, answer.stream, how == answers.CHUNKED, self._stream_over
+        )
         if self._paused:
             self._stream.pause()
-        self._stream.begin(answer, len(raw), discard=how == answers.NO_BODY)
+        self._stream.begin(answer, raw, discard=how == answers.NO_BODY)
 
     def _stream_over(self, writer: StreamWriter, complete: bool) -> None:
         """The last chunk was written, or the stream broke: then the caller must see that it is not whole."""
