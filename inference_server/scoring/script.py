@@ -158,18 +158,24 @@ def _parameters(run: Callable[..., Any]) -> Parameters:
     try:
         signature = inspect.signature(run)
     except (TypeError, ValueError) as error:
-        raise UserScriptError(f"run() has no signature that can be read: {error}") from error
+        raise _refused(run, f"run() has no signature that can be read: {error}") from error
     found = signature.parameters.values()
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     if any(parameter.kind not in named for parameter in found):
-        raise UserScriptError("run() cannot accept positional-only arguments, *args, or **kwargs.")
+        raise _refused(run, "run() cannot accept positional-only arguments, *args, or **kwargs.")
     if not found:
-        raise UserScriptError("run() needs to accept an argument for input data.")
+        raise _refused(run, "run() needs to accept an argument for input data.")
     names = tuple(parameter.name for parameter in found if parameter.name != REQUEST_HEADERS)
     if not names:
-        raise UserScriptError('run() needs to accept an argument other than "request_headers".')
+        raise _refused(run, 'run() needs to accept an argument other than "request_headers".')
     defaults = {p.name: p.default for p in found if p.default is not inspect.Parameter.empty}
     return Parameters(names, defaults, len(names) < len(found))
+
+
+def _refused(run: Callable[..., Any], text: str) -> UserScriptError:
+    code = getattr(inspect.unwrap(run), "__code__", None)
+    place = f" ({code.co_filename}, line {code.co_firstlineno})" if code else ""
+    return UserScriptError(text, text + place)
 
 
 def _mode(run: Callable[..., Any]) -> str:
@@ -177,7 +183,7 @@ def _mode(run: Callable[..., Any]) -> str:
     if not raw.asked():
         return SCHEMA if decorated else STRING
     if decorated:
-        raise UserScriptError("run() cannot be decorated with both @rawhttp and @input_schema")
+        raise _refused(run, "run() cannot be decorated with both @rawhttp and @input_schema")
     return RAW
 
 

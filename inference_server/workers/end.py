@@ -15,19 +15,25 @@ class End:
     detail: str = ""
 
 
-def describe(status: int, failure: tuple[str, str] | None, killed_because: str, asked: bool) -> End:
-    """What the worker said itself comes first, then why we ended it, then what its exit status tells."""
+def describe(
+    status: int, failure: tuple[str, str] | None, killed_because: str, asked: bool, step: str
+) -> End:
+    """What the worker said itself comes first, then why we ended it, then what its exit status tells.
+
+    `step` is what it was doing, when it had not come up yet; else empty.
+    """
     if failure is not None:
         return End(status, *failure)
     if killed_because:
         return End(status, f"killed: {killed_because}")
     if asked and status == 0:
         return End(status, "")
+    where = f" ({step})" if step else ""
     if status < 0:
         try:
             name = signal.Signals(-status).name
         except ValueError:
             name = f"signal {-status}"
         hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return End(status, f"the process was killed by {name}{hint}")
-    return End(status, f"the process exited with code {status}")
+        return End(status, f"the process was killed by {name}{hint}{where}")
+    return End(status, f"the process exited with code {status}{where}")

@@ -204,7 +204,7 @@ class Pool:
             slot.coming = None
         if worker.ended.done():  # perhaps after it was ready
             end = worker.ended.result()
-            raise StartError(end.summary or f"the worker exited with code {end.status}", end.detail)
+            raise StartError(end.summary or f"the process exited with code {end.status}", end.detail)
         self.facts = worker.ready.result()
         return worker
 
@@ -251,7 +251,7 @@ class Pool:
             self._first.set_exception(error)
             return
         slot.failed(error.summary)
-        logger.error("Worker %d: %s%s", slot.number, error.summary, _below(error.detail))
+        logger.error("Worker %d: %s", slot.number, error.summary)  # it has logged the traceback itself
         if slot.worker is not None:
             logger.error("Worker %d keeps serving: its replacement did not start", slot.number)
             self._limit_requests(slot, slot.worker)
@@ -279,7 +279,7 @@ class Pool:
         end = worker.ended.result()
         self.observer.restarted("killed" if worker.killed_because else "crashed")
         summary = end.summary or f"the process exited with code {end.status}"
-        logger.error("Worker %d: %s%s", slot.number, summary, _below(end.detail))
+        logger.error("Worker %d: %s", slot.number, summary)
         slot.crashed(summary, worker.answered > 0)
 
     async def _watch_memory(self) -> None:
@@ -313,7 +313,3 @@ class Pool:
 
 def _load(worker: Worker) -> int:
     return len(worker.in_hand)
-
-
-def _below(detail: str) -> str:
-    return "\n" + detail.rstrip() if detail else ""

@@ -63,6 +63,7 @@ class Worker:
         self.killed_because = ""
         self._process = process
         self._threads = spec.config.threads
+        self._script = spec.config.entry_script or "main.py"
         self._calls = calls
         self._loop = loop
         self._seq = 0
@@ -374,13 +375,14 @@ class Worker:
         self._channel.drain()
         self._fetch()
         started, waiting = self._sort_in_hand()
+        step = "" if self.ready.done() else f"{self._script}: {self.doing}"
         self._move(WorkerState.STOPPED, "")
         self._watch.stop()
         if self._check is not None:
             self._check.cancel()
         for stream in self._streams.values():
             stream.end(False)
-        self.ended.set_result(describe(status, self._failure, self.killed_because, self._draining))
+        self.ended.set_result(describe(status, self._failure, self.killed_because, self._draining, step))
         if waiting and not started:
             waiting[0].lost += 1
             if waiting[0].lost == LIVES:  # reading it may be what kills them: too large, say

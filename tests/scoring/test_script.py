@@ -97,9 +97,11 @@ def test_headers_travel_only_when_asked_for(drive: Drive) -> None:
 )
 def test_scripts_that_cannot_be_called(drive: Drive, tmp_path: Path, source: str, text: str) -> None:
     script = drive(source, python=BARE)
-    expected = text.format(file=tmp_path / "score.py")
-    assert script.facts == {"text": expected, "summary": expected, "detail": ""}
-    assert f"E azmlinfsrv - UserScriptError: {expected}\n" in script.log
+    file = tmp_path / "score.py"
+    expected = text.format(file=file)
+    place = f" ({file}, line 2)" if text.startswith("run()") else ""
+    assert script.facts == {"text": expected, "summary": expected + place, "detail": ""}
+    assert f"E azmlinfsrv - UserScriptError: {expected}{place}\n" in script.log
 
 
 @pytest.mark.parametrize(
