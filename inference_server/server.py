@@ -26,6 +26,7 @@ from inference_server.http.limits import Limits
 from inference_server.http.protocol import protocol_for
 from inference_server.http.site import Site, Timeouts
 from inference_server.messages import HealthReport, ScoringRequest
+from inference_server.scoring.allocator import keep_memory
 from inference_server.settings import Settings
 from inference_server.telemetry import logs
 from inference_server.telemetry.access import Access, NoAccess, open_access
@@ -191,7 +192,11 @@ class _Server(uvicorn.Server):
 
 
 def _settle_memory() -> None:
-    """All that stands now stands for good: the garbage collector need not walk it again every few hundred requests."""
+    """All that stands now stands for good: the garbage collector need not walk it again every few hundred requests.
+
+    And what a body took is kept for the next one.
+    """
+    keep_memory()
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS)

@@ -13,6 +13,7 @@ import socket
 from typing import Any, Dict, List, Optional, Tuple
 
 from inference_server.scoring import debugger, errors, logconfig, logs, records, wire
+from inference_server.scoring.allocator import keep_memory
 from inference_server.scoring.channel import Channel, FrontGone, record
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.parent import die_with_parent
@@ -40,6 +41,7 @@ def main(argv: List[str]) -> int:
     options = parser.parse_args(argv)
     with contextlib.suppress(OSError, RuntimeError, ValueError):  # standard error may be closed
         faulthandler.enable()
+    keep_memory()
     channel = Channel(*_open(options.fd, options.page, options.connect))
     die_with_parent(options.parent, channel.fileno())
     try:
