@@ -18,7 +18,7 @@ Body = Union[bytes, Iterator[bytes]]
 class Answer:
     """Status, headers and body. A body that is not bytes is a stream: an iterator of bytes with `close()`."""
 
-    __slots__ = ("body", "content_type", "failed", "headers", "status")
+    __slots__ = ("body", "content_type", "failed", "headers", "status", "timed_out")
 
     def __init__(
         self,
@@ -27,12 +27,14 @@ class Answer:
         body: Body,
         failed: Optional[bool] = False,
         headers: Sequence[Tuple[str, str]] = (),
+        timed_out: bool = False,
     ) -> None:
         self.status = status  # 200 to 999
         self.content_type = content_type  # "": none
         self.body = body
         self.failed = failed  # x-ms-run-function-failed; None: not sent
         self.headers = headers  # checked: no CR, LF or NUL, all latin-1
+        self.timed_out = timed_out  # run() was ended by the scoring timeout
 
 
 def message(status: int, text: str, failed: bool = False, **more: Any) -> Answer:

@@ -49,6 +49,7 @@ EXITED = 22  # from a template: body JSON {"pid","status"}
 FAILED_FALSE = 1  # x-ms-run-function-failed: False
 FAILED_TRUE = 2  # x-ms-run-function-failed: True
 HAS_EXEC_MS = 4  # x-ms-run-fn-exec-ms is sent
+TIMED_OUT = 8  # run() was ended by the scoring timeout
 
 # content type codes; 0: none, or it stands in the headers
 CONTENT_TYPES = ("", "application/json", "text/html; charset=utf-8", "application/octet-stream")

@@ -80,7 +80,10 @@ class Worker:
             result = self._limit.run(self._run, arguments)
         except (ScoringTimeout, TimeoutError) as error:
             self._tell_failure(request.seq, error)
-            return errors.timed_out(self.config.scoring_timeout_ms), None
+            answer = errors.timed_out(self.config.scoring_timeout_ms)
+            # a script may raise TimeoutError for its own reasons
+            answer.timed_out = isinstance(error, ScoringTimeout)
+            return answer, None
         except BaseException as error:
             self._tell_failure(request.seq, error)
             return errors.script_failed(error), None
@@ -129,6 +132,8 @@ def pack_head(
     flags = 0 if answer.failed is None else wire.FAILED_TRUE if answer.failed else wire.FAILED_FALSE
     if exec_ms is not None:
         flags |= wire.HAS_EXEC_MS
+    elif answer.timed_out:
+        flags |= wire.TIMED_OUT
     content_type = wire.CONTENT_TYPE_CODES.get(answer.content_type)
     lines = answer.headers
     if content_type is None:

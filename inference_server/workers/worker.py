@@ -167,9 +167,11 @@ class Worker:
             timed = exec_ms if flags & wire.HAS_EXEC_MS else None
             if timed is not None:
                 self._calls.learn(timed * 0.001)
-            request.resolve(
+            answered = request.resolve(
                 Answer(status, body, CONTENT_TYPES[content_type], FAILED[flags & FAILED_BITS], timed, headers)
             )
+            if flags & wire.TIMED_OUT and answered:  # else the front has answered, and counted, before
+                self._calls.timeout()
         elif kind == wire.CHUNK:
             if stream := self._streams.get(seq):
                 stream.chunk(body)
