@@ -15,13 +15,17 @@ import asyncio
 import logging
 from typing import Any
 
-from inference_server.errors import StartError
+from starlette.responses import JSONResponse
+
+from inference_server.errors import SettingsError, StartError
 from inference_server.http.asgi_score import score
 from inference_server.http.head import from_scope
 from inference_server.server import Engine
 from inference_server.settings import Settings, load
 
 __all__ = ["InferenceApp", "app"]
+
+_MISCONFIGURED = "The server's settings are wrong; its log says which."
 
 logger = logging.getLogger("azmlinfsrv")
 
@@ -38,7 +42,12 @@ class InferenceApp:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            engine = self._started()
+            try:
+                engine = self._started()
+            except SettingsError as error:
+                logger.error("%s", error)
+                await JSONResponse({"message": _MISCONFIGURED}, 503)(scope, receive, send)
+                return
             head = from_scope(scope)
             if head.is_score:
                 await score(engine.site, head, scope, receive, send)
@@ -48,7 +57,10 @@ class InferenceApp:
             raise ValueError(f"azmlinfsrv answers HTTP requests only, not {scope['type']}")
 
     def _started(self) -> Engine:
-        """The engine; its workers start when it is first asked for, and requests wait for them."""
+        """The engine; its workers start when it is first asked for, and requests wait for them.
+
+        Raises SettingsError.
+        """
         if self._engine is None:
             self._engine = Engine(self._settings or load(), access_log=False)
             self._starting = asyncio.ensure_future(self._start(self._engine))
@@ -63,7 +75,11 @@ class InferenceApp:
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
-        self._started()
+        try:
+            self._started()
+        except SettingsError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.aclose()

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -590,10 +591,13 @@ def test_the_other_routes_are_there(string: Lane) -> None:
         assert string.server.ask("GET", "/score").body == b"mine"
 
 
-def test_workers_end_with_the_server(tmp_path: Any, lanes: Lanes, string: Lane) -> None:
-    lane = Lane(string.name, tmp_path / "own", "def init(): pass\ndef run(x): return x", {}).wait_ready()
-    pids = [worker["pid"] for worker in lane.ask("GET", "/readyz").json()["workers"]]
-    assert lane.score("1").json() == "1"
-    lane.server.stop()
-    wait_for(lambda: not any(alive(pid) for pid in pids), 5, "the workers have ended")
+def test_workers_end_with_the_server(tmp_path: Path, string: Lane) -> None:
+    lane = Lane(string.name, tmp_path / "own", "def init(): pass\ndef run(x): return x", {})
+    try:
+        report = lane.wait_ready().ask("GET", "/readyz").json()
+        assert lane.score("1").json() == "1"
+    finally:
+        lane.server.stop()
+    pids = [worker["pid"] for worker in report["workers"]]
+    wait_for(lambda: not any(map(alive, pids)), 5, "the workers have ended")
     assert "Traceback" not in lane.server.log()
