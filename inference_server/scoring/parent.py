@@ -9,6 +9,7 @@ import sys
 import threading
 
 PR_SET_PDEATHSIG = 1
+THREAD = "watches the front"  # its name
 
 
 def die_with_parent(parent: int, channel: int) -> None:
@@ -21,7 +22,7 @@ def die_with_parent(parent: int, channel: int) -> None:
         if os.getppid() != parent:  # it died before the kernel was told
             os._exit(1)
     elif hasattr(select, "poll"):
-        threading.Thread(target=_wait_for_hang_up, args=(channel,), daemon=True).start()
+        threading.Thread(target=_wait_for_hang_up, args=(channel,), name=THREAD, daemon=True).start()
 
 
 def _kernel_kills_with_parent() -> bool:

@@ -20,13 +20,14 @@ from typing import List, Optional, Set, Tuple
 from inference_server.scoring import coroutines, wire
 from inference_server.scoring.channel import Channel, FrontGone, record
 from inference_server.scoring.config import ScoringConfig
-from inference_server.scoring.parent import die_with_parent
+from inference_server.scoring.parent import THREAD, die_with_parent
 from inference_server.scoring.script import Script
 
 
 def why_not_fork() -> Optional[str]:
     """The reason this process must not be forked now that init() has run, or None."""
-    threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    ours = (threading.main_thread().name, THREAD)
+    threads = [thread.name for thread in threading.enumerate() if thread.name not in ours]
     if threads:
         return (
             "init() left {} thread(s) running ({}), which a fork would lose; "

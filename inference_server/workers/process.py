@@ -59,9 +59,7 @@ class Process:
         try:
             descriptor = os.pidfd_open(popen.pid)
         except (AttributeError, OSError):  # not this system, or no descriptor is left
-            threading.Thread(
-                target=lambda: loop.call_soon_threadsafe(self._exited, popen.wait(), on_exit), daemon=True
-            ).start()
+            threading.Thread(target=self._wait, args=(popen, loop, on_exit), daemon=True).start()
             return
 
         def ended() -> None:
@@ -71,6 +69,11 @@ class Process:
             self._exited(popen.wait(), on_exit)
 
         loop.add_reader(descriptor, ended)
+
+    def _wait(self, popen: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, on_exit: OnExit) -> None:
+        status = popen.wait()
+        kill_group(popen.pid)
+        loop.call_soon_threadsafe(self._exited, status, on_exit)
 
     def _exited(self, status: int, on_exit: OnExit) -> None:
         self.ended = True
@@ -90,8 +93,8 @@ class Process:
 
 
 def kill_group(leader: int) -> None:
-    """End all processes of the group that `leader` leads or led."""
-    with contextlib.suppress(OSError):
+    """End all processes of the group that `leader` leads or led, where there are such groups."""
+    with contextlib.suppress(OSError, AttributeError):
         os.killpg(leader, signal.SIGKILL)
 
 

@@ -25,21 +25,28 @@ class Template:
     def __init__(self, spec: PoolSpec) -> None:
         self._spec = spec
         self._life: _TemplateLife | None = None
-        self._starting = asyncio.Lock()
+        self._loading = asyncio.Lock()
+        self._renewals = 0
 
     async def fork(self) -> Process:
         """A new worker process that shares the loaded script. Raises StartError."""
-        async with self._starting:
-            life = self._life
-            if life is None or life.gone.done():
-                self._life = None
-                life = _TemplateLife(await start_process(self._spec, template=True), self._spec)
-                await life.loaded(self._spec.boot_timeout)
-                self._life = life
+        async with self._loading:
+            while (life := self._life) is None or life.gone.done():
+                await self._load()
             return await life.fork()
+
+    async def _load(self) -> None:
+        renewals, self._life = self._renewals, None
+        life = _TemplateLife(await start_process(self._spec, template=True), self._spec)
+        await life.loaded(self._spec.boot_timeout)
+        if renewals == self._renewals:
+            self._life = life
+        else:  # the script may have changed while it was being loaded
+            life.retire()
 
     def renew(self) -> None:
         """Load the script afresh for later forks; those that live keep their own copy."""
+        self._renewals += 1
         if self._life is not None:
             life, self._life = self._life, None
             life.retire()

@@ -213,6 +213,7 @@ class Worker:
         if not self.in_hand:
             if state is not WorkerState.READY:
                 self.life.state = WorkerState.READY  # from BUSY or STALLED; both are in the table
+                self.since = monotonic()
             if self._draining:
                 self._stop()
         elif state is WorkerState.STALLED and not self._stalled:

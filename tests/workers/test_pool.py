@@ -330,6 +330,39 @@ def test_a_request_that_kills_its_reader_is_not_tried_for_ever(tmp_path: Path) -
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("channel", ["socketpair", "tcp"])
+def test_systems_that_tell_less_of_processes_do_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channel: str
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+
+    async def test() -> None:
+        async with pool_of(tmp_path, SCRIPT, channel=channel) as running:
+            assert await asyncio.gather(*map(running.ask, range(50))) == list(range(50))
+            assert await running.ask({"id": 1, "die": True}) == 500
+            assert await running.ask(2) == 2
+            assert "code 7" in running.pool.reports()[0].last_error
+
+    asyncio.run(test())
+
+
+def test_a_second_roll_while_the_template_loads_takes_the_newest_script(tmp_path: Path) -> None:
+    slow = "import time, os\ndef init():\n    open('loading', 'w').close()\n    time.sleep(0.4)\ndef run(data): return 'old'\n"
+
+    async def test() -> None:
+        async with pool_of(tmp_path, SCRIPT, preload=True) as running:
+            (tmp_path / "score.py").write_text(slow)
+            first = asyncio.create_task(running.pool._roll())
+            await until(Path("loading").exists)
+            (tmp_path / "score.py").write_text("def init(): pass\ndef run(data): return 'new'\n")
+            await running.pool._roll()
+            await first
+            assert await running.ask(1) == "new"
+
+    asyncio.run(test())
+
+
 def test_what_a_script_started_ends_with_its_worker(tmp_path: Path) -> None:
     script = """
         import os, subprocess
