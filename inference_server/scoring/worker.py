@@ -106,7 +106,10 @@ class Worker:
         return plain if self.script.mode == "schema" else next(iter(plain.values()), None)
 
     def _internal(self, error: BaseException) -> Answer:
-        logger.error("Encountered Exception: %s", errors.describe_failure(error)[1])
+        summary, detail = errors.describe_failure(error)
+        # Of a result with no JSON form the one line says all; the traceback would show our own code only.
+        more = "" if isinstance(error, errors.Unserializable) else "\n" + detail
+        logger.error("Encountered Exception: %s%s", summary, more)
         return errors.internal_error(error)
 
     def _tell_failure(self, seq: int, error: BaseException) -> None:
