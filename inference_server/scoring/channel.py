@@ -30,7 +30,7 @@ class Record(NamedTuple):
 
 
 class FrontGone(Exception):
-    """The front closed the channel: this worker has no one to work for."""
+    """The channel is closed, by the front or by the script: this worker has no one to work for."""
 
 
 class Channel:
@@ -131,7 +131,7 @@ class Channel:
             while have < size:
                 try:
                     got = self._sock.recv_into(view[have:])
-                except ConnectionError:
+                except OSError:
                     got = 0
                 if not got:
                     raise FrontGone
@@ -142,7 +142,7 @@ class Channel:
         self.flush()
         try:
             data = self._sock.recv(READ_BYTES)
-        except ConnectionError:
+        except OSError:
             data = b""
         if not data:
             raise FrontGone
@@ -223,7 +223,7 @@ class Channel:
     def _sendall(self, data: memoryview) -> None:
         try:
             self._sock.sendall(data)
-        except ConnectionError as error:
+        except OSError as error:
             raise FrontGone from error
 
 

@@ -48,6 +48,8 @@ def live(front: Front, on_signal: Mapping[signal.Signals, Callable[[], None]]) -
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":
+        return asyncio.SelectorEventLoop()  # the default there cannot watch the workers' sockets
     try:
         import uvloop
     except ImportError:

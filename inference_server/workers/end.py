@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
+UNASKED = "the process exited with code 0, unasked: the script called os._exit(0) or closed the server's descriptors"
+
 
 @dataclass(frozen=True)
 class End:
@@ -28,6 +30,8 @@ def describe(
         return End(status, f"killed: {killed_because}")
     if asked and status == 0:
         return End(status, "")
+    if status == 0 and not step:
+        return End(status, UNASKED)
     where = f" ({step})" if step else ""
     if status < 0:
         try:

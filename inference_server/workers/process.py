@@ -18,6 +18,7 @@ from pathlib import Path
 import inference_server.scoring
 from inference_server.errors import StartError
 from inference_server.scoring import wire
+from inference_server.workers.loopback import accept
 from inference_server.workers.spec import PoolSpec
 
 BOOTSTRAP = str(Path(inference_server.scoring.__file__).with_name("bootstrap.py"))
@@ -138,14 +139,13 @@ async def start_process(spec: PoolSpec, template: bool = False) -> Process:
 
 async def _start_tcp(spec: PoolSpec, arguments: list[str]) -> Process:
     """The worker connects back over loopback and proves itself with a token that only it was given."""
-    loop = asyncio.get_running_loop()
     token = secrets.token_hex(32)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         arguments += ["--connect", str(listener.getsockname()[1])]
         popen = _popen(spec, arguments, {**spec.environment, TOKEN_VARIABLE: token}, [])
         try:
-            sock = await asyncio.wait_for(_accept(loop, listener, token, popen), CONNECT_SECONDS)
+            sock = await asyncio.wait_for(accept(listener, token, popen), CONNECT_SECONDS)
         except BaseException as error:
             popen.kill()
             popen.wait()
@@ -154,30 +154,6 @@ async def _start_tcp(spec: PoolSpec, arguments: list[str]) -> Process:
                 raise StartError(f"{spec.python} started but did not connect: {why}") from error
             raise
     return Process(popen.pid, sock, None, popen)
-
-
-async def _accept(
-    loop: asyncio.AbstractEventLoop, listener: socket.socket, token: str, popen: subprocess.Popen[bytes]
-) -> socket.socket:
-    while True:
-        accept = asyncio.ensure_future(loop.sock_accept(listener))
-        while not (await asyncio.wait({accept}, timeout=0.2))[0]:
-            if popen.poll() is not None:
-                accept.cancel()
-                raise OSError(f"it exited with {popen.returncode}")
-        sock, _ = accept.result()
-        sock.setblocking(False)
-        said = b""
-        with contextlib.suppress(asyncio.TimeoutError, OSError):
-            while len(said) < len(token):
-                part = await asyncio.wait_for(loop.sock_recv(sock, len(token) - len(said)), 5)
-                if not part:
-                    break
-                said += part
-        if secrets.compare_digest(said, token.encode()):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-        sock.close()
 
 
 def _popen(

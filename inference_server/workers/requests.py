@@ -54,7 +54,8 @@ def encode(request: ScoringRequest, facts: ScriptFacts, pieces: list[bytes]) -> 
 
 def _meta(request: ScoringRequest, headers: Any) -> bytes:
     head = request.head
-    facts = f"{request.scheme}\n{request.server}\n{request.client}\n{request.request_id}".encode(
+    peer = request.peer
+    facts = f"{peer.scheme}\n{peer.server}\n{peer.client}\n{request.ids.request_id}".encode(
         "latin-1", "replace"
     )
     lines = [head.target, head.version, facts]

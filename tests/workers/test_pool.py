@@ -199,6 +199,20 @@ def test_the_number_of_workers_changes_while_they_load_and_while_they_work(tmp_p
     asyncio.run(test())
 
 
+def test_starts_over_tcp_that_are_given_up_leave_the_loop_in_order(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with pool_of(tmp_path, SCRIPT, channel="tcp") as running:
+            for moment in range(10):
+                running.pool.scale_to(3)
+                await asyncio.sleep(moment * 0.01)
+                running.pool.scale_to(1)
+            running.pool.scale_to(3)
+            await until(lambda: running.pool.serving == 3, 10)
+            assert await asyncio.gather(*map(running.ask, range(30))) == list(range(30))
+
+    asyncio.run(test())
+
+
 def test_a_start_that_fails_says_why_and_ends_the_other_workers(tmp_path: Path) -> None:
     script = """
         import os, time
