@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from inference_server.lifecycle import ServerState, WorkerState
 
@@ -41,6 +41,34 @@ class Head(Protocol):
         """The value of a header by its lower-case name; repeated ones joined by a bare comma."""
 
 
+class Ids(Protocol):
+    """By what the caller knows a request; either may be empty."""
+
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def client_request_id(self) -> str: ...
+
+
+class Peer(NamedTuple):
+    """The two ends of the connection a request came on, each as host:port, and its scheme."""
+
+    client: str = ""
+    server: str = ""
+    scheme: str = "http"
+
+
+class NoIds(NamedTuple):
+    """Of a request that nobody asked for by name."""
+
+    request_id: str = ""
+    client_request_id: str = ""
+
+
+NOBODY, NO_IDS = Peer(), NoIds()
+
+
 class ScoringRequest:
     """One request on its way to a worker; it carries the future its answer returns through.
 
@@ -51,17 +79,14 @@ class ScoringRequest:
         "arrived",
         "body",
         "body_bytes",
-        "client",
-        "client_request_id",
         "deadline",
         "head",
+        "ids",
         "lost",
+        "peer",
         "reply",
-        "request_id",
-        "scheme",
         "sent",
         "seq",
-        "server",
         "state",
     )
 
@@ -72,11 +97,8 @@ class ScoringRequest:
         body_bytes: int,
         arrived: float,
         reply: Callable[[Answer], None],
-        request_id: str = "",
-        client: str = "",
-        server: str = "",
-        scheme: str = "http",
-        client_request_id: str = "",
+        ids: Ids = NO_IDS,
+        peer: Peer = NOBODY,
     ) -> None:
         self.head = head
         self.body = body  # the pieces as they arrived; joined by nobody on the way
@@ -84,11 +106,8 @@ class ScoringRequest:
         self.arrived = arrived  # monotonic seconds
         self.deadline = 0.0  # monotonic seconds; 0: none
         self.reply = reply
-        self.request_id = request_id
-        self.client_request_id = client_request_id
-        self.client = client
-        self.server = server
-        self.scheme = scheme
+        self.ids = ids
+        self.peer = peer
         self.seq = 0  # unique per worker, given at dispatch
         self.sent = 0.0  # monotonic seconds of the dispatch
         self.lost = 0  # how many workers died when it was the next they would have run

@@ -159,7 +159,7 @@ class Engine:
         if request is None:
             self.site.insights.record(entry)
         else:
-            self.site.insights.record(entry, request.request_id, request.client_request_id)
+            self.site.insights.record(entry, request.ids.request_id, request.ids.client_request_id)
 
     def _open_insights(self) -> Insights | None:
         telemetry, service = self.settings.telemetry, self.settings.service

@@ -15,7 +15,7 @@ from inference_server.http import answers, refusals, scoring
 from inference_server.http.head import RequestHead
 from inference_server.http.identity import Identity
 from inference_server.http.site import Site
-from inference_server.messages import Answer, AnswerStream, ScoringRequest
+from inference_server.messages import Answer, AnswerStream, Peer, ScoringRequest
 
 
 class ClientLeft(Exception):
@@ -84,18 +84,8 @@ def _request(
     arrived: float,
     future: asyncio.Future[Answer],
 ) -> ScoringRequest:
-    return ScoringRequest(
-        head,
-        pieces,
-        sum(map(len, pieces)),
-        arrived,
-        future.set_result,
-        identity.request_id,
-        _address(scope.get("client")),
-        _address(scope.get("server")),
-        scope.get("scheme", "http"),
-        identity.client_request_id,
-    )
+    peer = Peer(_address(scope.get("client")), _address(scope.get("server")), scope.get("scheme", "http"))
+    return ScoringRequest(head, pieces, sum(map(len, pieces)), arrived, future.set_result, identity, peer)
 
 
 def _address(end: Sequence[Any] | None) -> str:

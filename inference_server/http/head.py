@@ -20,6 +20,7 @@ Headers = list[tuple[bytes, bytes]]
 
 _METHODS = {name.encode(): name for name in ("GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE")}
 _HAS_IDS = frozenset(ID_NAMES)
+TIMEOUT_HEADER = b"x-ms-request-timeout-ms"  # until when, from its arrival, the caller wants an answer
 _LENGTH_DIGITS = 18  # more is no length anybody could send, and int() of a huge text is slow
 
 
@@ -47,6 +48,7 @@ class RequestHead:
         "query",
         "request_line",
         "target",
+        "timeout_ms",
         "version",
     )
 
@@ -65,6 +67,7 @@ class RequestHead:
         self.headers = headers
         self._fields = fields
         self.is_score = path == "/score"
+        self.timeout_ms = fields.get(TIMEOUT_HEADER)
         self.origin = fields.get(b"origin")
         self.given_ids = None if _HAS_IDS.isdisjoint(fields) else GivenIds(*map(fields.get, ID_NAMES))
         self._identity: Identity | None = None

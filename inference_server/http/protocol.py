@@ -19,7 +19,8 @@ from inference_server.http.head import RequestHead, scan
 from inference_server.http.identity import Identity
 from inference_server.http.site import NEVER, Site, Sweep
 from inference_server.http.writer import StreamWriter
-from inference_server.messages import Answer, ScoringRequest
+from inference_server.messages import NOBODY, Answer, Peer, ScoringRequest
+from inference_server.telemetry.access import About, about
 
 PIPELINE_BYTES = 64 * 1024  # read ahead of an answer; more is left in the system's buffers
 JOIN_BYTES = 64 * 1024  # a smaller body goes out in one piece with its head
@@ -44,8 +45,7 @@ class ScoringProtocol(asyncio.Protocol):
         self.tasks = server_state.tasks
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.client = ""
-        self.peer = ""  # host:port of the client
-        self.server = ""  # host:port this connection was made to
+        self.peer = NOBODY
         self.client_address: tuple[str, int] | None = None
         self.server_address: tuple[str, int] | None = None
         self.scheme = "http"
@@ -53,6 +53,7 @@ class ScoringProtocol(asyncio.Protocol):
         self._data = b""  # bytes that wait: an unfinished head, or requests read ahead
         self._known_bytes = b"\x00"  # the head before this one, as bytes; this value begins no request
         self._known: RequestHead = cast(RequestHead, None)
+        self._about: About | None = None  # what the log says of requests with that head
         self._head: RequestHead = cast(RequestHead, None)
         self._pieces: list[bytes] = []
         self._missing = 0  # bytes of the body still to come
@@ -77,13 +78,12 @@ class ScoringProtocol(asyncio.Protocol):
         if isinstance(peer, tuple):
             self.client_address = (peer[0], peer[1])
             self.client = peer[0]
-            self.peer = f"{peer[0]}:{peer[1]}"
         if isinstance(own, tuple):
             self.server_address = (own[0], own[1])
-            self.server = f"{own[0]}:{own[1]}"
             self._health_only = own[1] == site.health_port
         if transport.get_extra_info("sslcontext"):
             self.scheme = "https"
+        self.peer = Peer(_address(self.client_address), _address(self.server_address), self.scheme)
         self.connections.add(self)
         self.due = monotonic() + site.timeouts.header
         sweep = type(self).sweep
@@ -210,6 +210,7 @@ class ScoringProtocol(asyncio.Protocol):
                 return
             self._known_bytes = raw
             self._known = head
+            self._about = None
         self._data = b""
         self._head = head
         self._arrived = monotonic()
@@ -294,14 +295,12 @@ class ScoringProtocol(asyncio.Protocol):
             size,
             self._arrived,
             self._answer,
-            identity.request_id,
+            identity,
             self.peer,
-            self.server,
-            self.scheme,
-            identity.client_request_id,
         )
         self._request = request
-        scoring.set_deadline(site, request)
+        if head.timeout_ms is not None or site.request_timeout:
+            scoring.set_deadline(site, request)
         site.endpoint.submit(request)
 
     # ------------------------------------------------------------ answering
@@ -428,10 +427,11 @@ class ScoringProtocol(asyncio.Protocol):
     def _note(self, answer: Answer, length: int | None, head_bytes: int, sent: int = 0) -> None:
         site = self.site
         head = self._head
+        status = answer.status
         latency = monotonic() - self._arrived
         bytes_out = head_bytes + (sent if length is None else length)
         scoring.count(site, answer, self._request, latency, bytes_out)
-        self._log(answer.status, length, latency, answer.status != 405 and answer.status != 431, sent)
+        self._log(status, length, latency, status != 405 and status != 431, sent)
         if site.insights is not None:
             scoring.tell_insights(site.insights, self.scheme, head, self._identity, answer, latency)
 
@@ -445,21 +445,18 @@ class ScoringProtocol(asyncio.Protocol):
             self._log(status, body_bytes, latency, scored)
 
     def _log(self, status: int, length: int | None, latency: float, scored: bool, sent: int = 0) -> None:
+        known = self._about
+        if known is None:
+            head = self._head
+            referer, agent = head.get(b"referer") or b"", head.get(b"user-agent") or b""
+            known = self._about = about(self.client, head.request_line, referer, agent)
         access = self.site.access
-        head = self._head
-        get = head.get
-        if access.record(
-            self.client,
-            head.request_line,
-            status,
-            length,
-            latency * 1000,
-            get(b"referer") or b"",
-            get(b"user-agent") or b"",
-            scored,
-            sent,
-        ):
+        if access.record(known, status, length, latency * 1000, scored, sent):
             self.loop.call_soon(access.flush)
+
+
+def _address(address: tuple[str, int] | None) -> str:
+    return f"{address[0]}:{address[1]}" if address else ""
 
 
 def protocol_for(site: Site) -> type[ScoringProtocol]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from inference_server.http import refusals
-from inference_server.http.head import RequestHead
+from inference_server.http.head import TIMEOUT_HEADER, RequestHead
 from inference_server.http.identity import DEPRECATED, Identity
 from inference_server.http.site import Site
 from inference_server.messages import Answer, ScoringRequest
@@ -16,7 +16,6 @@ from inference_server.telemetry.insights import Insights
 
 ALLOW = "GET, POST, OPTIONS"
 HTML = b"text/html; charset=utf-8"
-TIMEOUT_HEADER = b"x-ms-request-timeout-ms"
 
 
 def answer_without_worker(site: Site, head: RequestHead, identity: Identity) -> Answer | None:

@@ -16,38 +16,47 @@ from __future__ import annotations
 import logging
 import re
 import time
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from inference_server.scoring.logs import HEALTH_PROBE, SERVER, level_number
 from inference_server.telemetry.output import Writer
 
-SEEN_LIMIT = 1024  # kinds of requests whose text is kept
-SEEN_BYTES = 512  # longer ones are formatted anew
 ACCESS = "gunicorn.access"
 COMBINED = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
 _UNSAFE = re.compile('[\x00-\x1f"\\\\\x7f-\xff]')
+
+
+class About(NamedTuple):
+    """What the lines of all requests alike have in common, as text that is safe in a log."""
+
+    host: str
+    asked: str  # method and target
+    request: str  # the whole request line
+    referer: str
+    agent: str
+    shown: bool  # False: a health probe, which has no access line
+
+
+def about(host: str, request_line: bytes, referer: bytes, agent: bytes) -> About:
+    """`host` is the client's address; `request_line` is `METHOD target HTTP/1.1` as received.
+
+    Worth keeping for as long as a connection brings the same head.
+    """
+    request, referer_text, agent_text = _safe(request_line), _safe(referer) or "-", _safe(agent) or "-"
+    shown = not (HEALTH_PROBE in request or HEALTH_PROBE in referer_text or HEALTH_PROBE in agent_text)
+    return About(host or "-", request.rpartition(" ")[0], request, referer_text, agent_text, shown)
 
 
 class Access(Protocol):
     """What a protocol does with a request that was answered."""
 
     def record(
-        self,
-        host: str,
-        request_line: bytes,
-        status: int,
-        length: int | None,
-        duration_ms: float,
-        referer: bytes,
-        agent: bytes,
-        scored: bool,
-        sent: int = 0,
+        self, about: About, status: int, length: int | None, duration_ms: float, scored: bool, sent: int = 0
     ) -> bool:
         """Note one answered request.
 
-        `host` is the client's address; `request_line` is `METHOD target HTTP/1.1` as received; `length` is
-        the body's length in bytes, None when it was streamed (`sent` then says how much of it was sent);
-        `scored` asks for the first of the two lines: a request for anything but `/` that was routed.
+        `length` is the body's length in bytes, None when it was streamed (`sent` then says how much of it was
+        sent); `scored` asks for the first of the two lines: a request for anything but `/` that was routed.
         True when a `flush()` is now due that was not before.
         """
 
@@ -56,82 +65,48 @@ class Access(Protocol):
 
 
 class AccessLog:
-    """The default lines, straight to `writer`. `pid` is the process the lines name."""
+    """The default lines, straight to `writer`. `pid` is the process the lines name.
+
+    A request costs one tuple when it is answered; the text of a turn is made at its end, under one time.
+    """
 
     def __init__(self, writer: Writer, pid: int) -> None:
         self._writer = writer
         self._names = (f" I [{pid}] {SERVER} - ", f" I [{pid}] {ACCESS} - ")
-        self._lines: list[str] = []
-        self._seen: dict[tuple[bytes, bytes, bytes, str], tuple[str, str, str, str]] = {}
-        self._millisecond = -1
+        self._noted: list[tuple[About, int, int | None, float, bool, int]] = []
         self._second = -1
         self._date = self._clock = ""  # of this second
-        self._server = self._access = ""  # how a line of this millisecond begins
 
     def record(
-        self,
-        host: str,
-        request_line: bytes,
-        status: int,
-        length: int | None,
-        duration_ms: float,
-        referer: bytes,
-        agent: bytes,
-        scored: bool,
-        sent: int = 0,
+        self, about: About, status: int, length: int | None, duration_ms: float, scored: bool, sent: int = 0
     ) -> bool:
         """See `Access.record`."""
-        now = int(time.time() * 1000)
-        if now != self._millisecond:
-            self._tick(now)
-        parts = self._seen.get((request_line, referer, agent, host))
-        if parts is None:
-            parts = self._learn(request_line, referer, agent, host)
-        asked, who, request, tail = parts
-        lines = self._lines
-        due = not lines
-        if scored:
-            size = "N/A" if length is None else length
-            lines.append(f"{self._server}{asked}{status} {duration_ms:.3f}ms {size}\n")
-        if who:
-            size = sent if length is None else length
-            lines.append(f"{self._access}{who}{self._clock}{request}{status} {size}{tail}")
-        return due and (scored or who != "")
+        noted = self._noted
+        noted.append((about, status, length, duration_ms, scored, sent))
+        return len(noted) == 1
 
     def flush(self) -> None:
         """See `Access.flush`."""
-        text = "".join(self._lines)
-        self._lines.clear()
-        self._writer.write(text.encode())
-
-    def _tick(self, millisecond: int) -> None:
-        second = millisecond // 1000
+        now = int(time.time() * 1000)
+        second = now // 1000
         if second != self._second:
             self._second = second
             self._date = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))
             self._clock = _clock(second)
-        self._millisecond = millisecond
-        stamp = f"{self._date},{millisecond % 1000:03d}"
-        self._server, self._access = stamp + self._names[0], stamp + self._names[1]
-
-    def _learn(
-        self, request_line: bytes, referer: bytes, agent: bytes, host: str
-    ) -> tuple[str, str, str, str]:
-        """What the lines of all requests alike have in common. A health probe has no access line."""
-        request, referer_text, agent_text = _safe(request_line), _safe(referer) or "-", _safe(agent) or "-"
-        tail = f' "{referer_text}" "{agent_text}"\n'
-        hidden = HEALTH_PROBE in request or HEALTH_PROBE in tail
-        parts = (
-            request.rpartition(" ")[0] + " ",
-            "" if hidden else f"{host or '-'} - - ",
-            f' "{request}" ',
-            tail,
-        )
-        if len(request_line) + len(referer) + len(agent) <= SEEN_BYTES:
-            if len(self._seen) >= SEEN_LIMIT:
-                self._seen.clear()
-            self._seen[request_line, referer, agent, host] = parts
-        return parts
+        stamp = f"{self._date},{now % 1000:03d}"
+        server, access, clock = stamp + self._names[0], stamp + self._names[1], self._clock
+        lines = []
+        for (host, asked, request, referer, agent, shown), status, length, ms, scored, sent in self._noted:
+            if scored:
+                lines.append(f"{server}{asked} {status} {ms:.3f}ms {'N/A' if length is None else length}\n")
+            if shown:
+                size = sent if length is None else length
+                lines.append(
+                    f'{access}{host} - - {clock} "{request}" {status} {size} "{referer}" "{agent}"\n'
+                )
+        self._noted.clear()
+        if lines:
+            self._writer.write("".join(lines).encode())
 
 
 class LoggedAccess:
@@ -147,30 +122,20 @@ class LoggedAccess:
         self._access = logging.getLogger(ACCESS)
 
     def record(
-        self,
-        host: str,
-        request_line: bytes,
-        status: int,
-        length: int | None,
-        duration_ms: float,
-        referer: bytes,
-        agent: bytes,
-        scored: bool,
-        sent: int = 0,
+        self, about: About, status: int, length: int | None, duration_ms: float, scored: bool, sent: int = 0
     ) -> bool:
         """See `Access.record`."""
-        request = _safe(request_line)
-        asked, _, version = request.rpartition(" ")
         if scored:
             size = "N/A" if length is None else length
-            self._server.info("%s %d %.3fms %s", asked, status, duration_ms, size)
+            self._server.info("%s %d %.3fms %s", about.asked, status, duration_ms, size)
         if self._access.isEnabledFor(logging.INFO):
-            method, _, target = asked.partition(" ")
+            method, _, target = about.asked.partition(" ")
             path, _, query = target.partition("?")
+            version = about.request.rpartition(" ")[2]
             size = sent if length is None else length
-            atoms = {"h": host or "-", "l": "-", "u": "-", "t": _clock(int(time.time())), "r": request}
+            atoms = {"h": about.host, "l": "-", "u": "-", "t": _clock(int(time.time())), "r": about.request}
             atoms |= {"m": method, "U": path, "q": query, "H": version, "s": str(status), "B": str(size)}
-            atoms |= {"b": str(size), "f": _safe(referer) or "-", "a": _safe(agent) or "-"}
+            atoms |= {"b": str(size), "f": about.referer, "a": about.agent}
             atoms |= {"D": str(int(duration_ms * 1000)), "M": str(int(duration_ms)), "p": f"<{self._pid}>"}
             atoms |= {"T": str(int(duration_ms / 1000)), "L": f"{duration_ms / 1000:.6f}"}
             self._access.info(COMBINED, atoms)
@@ -184,16 +149,7 @@ class NoAccess:
     """For a log level above INFO, which these lines have: nothing is noted."""
 
     def record(
-        self,
-        host: str,
-        request_line: bytes,
-        status: int,
-        length: int | None,
-        duration_ms: float,
-        referer: bytes,
-        agent: bytes,
-        scored: bool,
-        sent: int = 0,
+        self, about: About, status: int, length: int | None, duration_ms: float, scored: bool, sent: int = 0
     ) -> bool:
         """See `Access.record`."""
         return False
