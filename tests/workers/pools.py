@@ -32,7 +32,13 @@ class Running:
         self.restarts: list[str] = []
         self.downs: list[str] = []
         self.queue = Queue(0, 0)
-        self.pool = Pool(spec, self.queue, Observer(restarted=self.restarts.append, down=self.downs.append))
+        self.logs: list[tuple[dict[str, Any], ScoringRequest | None]] = []
+        observer = Observer(
+            restarted=self.restarts.append,
+            down=self.downs.append,
+            log=lambda entry, request: self.logs.append((entry, request)),
+        )
+        self.pool = Pool(spec, self.queue, observer)
 
     def submit(self, value: Any, body: bytes | None = None) -> asyncio.Future[Answer]:
         """A request with `value` as its JSON body. A second answer to it fails the test that awaits the first."""

@@ -377,6 +377,37 @@ def test_a_second_roll_while_the_template_loads_takes_the_newest_script(tmp_path
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("preload", [False, True])
+def test_what_the_exporters_get_names_its_request_and_comes_from_no_child(
+    tmp_path: Path, preload: bool
+) -> None:
+    script = """
+        import os
+        def init():
+            print("from init")
+        def run(data):
+            print("before")
+            if (child := os.fork()) == 0:
+                print("child")
+                os._exit(0)
+            os.waitpid(child, 0)
+            print("after " + data)
+    """
+
+    async def test() -> None:
+        async with pool_of(tmp_path, script, preload=preload, app_insights_enabled=True) as running:
+            answers = [running.submit(number) for number in range(3)]
+            await asyncio.gather(*answers)
+            said = [(entry["message"], request) for entry, request in running.logs]
+            expected = [text for number in range(3) for text in ("before", f"after {number}")]
+            assert [text for text, _ in said if text != "from init"] == expected
+            requests = [request for text, request in said if text != "from init"]
+            assert None not in requests
+            assert len(set(requests)) == 3
+
+    asyncio.run(test())
+
+
 def test_what_a_script_started_ends_with_its_worker(tmp_path: Path) -> None:
     script = """
         import os, subprocess
