@@ -22,8 +22,8 @@ from inference_server.workers.spec import PoolSpec
 from inference_server.workers.stream import Stream
 from inference_server.workers.watch import Watch
 
-CHECK_SECONDS = 0.0025  # how often a frame in hand is looked at
-PATIENCE = 2  # so many looks without an answer: what waits in the frame is recalled
+CHECK_SECONDS = 0.001  # how often a frame in hand is looked at
+PATIENCE = 5  # so many looks without an answer: what waits in the frame is recalled
 SETTLE_SECONDS = 0.001  # after this the worker has surely seen a recall, or we its mark
 TAIL_SECONDS = 0.001  # after a chunk came, when the next ones are looked for in the outbox
 DEAF_SECONDS = 1.0  # for a worker that closed its end of the channel to exit by itself
