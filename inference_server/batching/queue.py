@@ -38,7 +38,7 @@ class Queue:
 
     def admit(self, request: ScoringRequest) -> bool:
         """Append the request; False when the queue is full (a limit of 0 is none)."""
-        if self._max_requests and len(self) >= self._max_requests:
+        if self._max_requests and len(self._waiting) - self._left >= self._max_requests:
             return False
         if self._max_bytes and self._bytes and self._bytes + request.body_bytes > self._max_bytes:
             return False

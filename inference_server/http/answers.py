@@ -90,7 +90,8 @@ class AnswerHeads:
         `ids` and `cors` are header lines, each ended by CRLF; `version` is the request's. A streamed answer to an
         HTTP/1.0 request ends with the connection, so `keep_alive` must be False there.
         """
-        self._turn()
+        if int(self._clock()) != self._second:
+            self._turn()
         status = answer.status
         streamed = answer.stream is not None
         key = (status, answer.content_type, answer.failed, version, keep_alive, streamed)
@@ -103,7 +104,7 @@ class AnswerHeads:
             if status == 304:
                 more = _ENTITY.sub(b"", more)
         exec_ms = answer.exec_ms
-        if streamed or bodyless(status):
+        if streamed or status == 204 or status == 304 or status < 200:
             timing = b"" if exec_ms is None else b"x-ms-run-fn-exec-ms: %.3f\r\n" % exec_ms
             return b"%b%b%b%b%b\r\n" % (prefix, timing, ids, cors, more)
         if exec_ms is None:

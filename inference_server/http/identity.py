@@ -81,11 +81,16 @@ if hasattr(os, "register_at_fork"):  # a forked child must not hand out its pare
     os.register_at_fork(after_in_child=_waiting.clear)
 
 
+def new_identity() -> Identity:
+    """The ids of a request that brought none."""
+    new = _waiting.pop() if _waiting else new_uuid()
+    return Identity(new, new, "", f"x-request-id: {new}\r\nx-ms-request-id: {new}\r\n".encode("ascii"))
+
+
 def identify(given: GivenIds | None) -> Identity:
     """The ids of a request that brought `given`; None: it brought none of the four headers."""
     if given is None:
-        new = new_uuid()
-        return Identity(new, new, "", f"x-request-id: {new}\r\nx-ms-request-id: {new}\r\n".encode("ascii"))
+        return new_identity()
     request = given.request if given.request is not None else new_uuid().encode("ascii")
     trace = b"TraceId: %b\r\n" % given.trace if given.trace else b""
     deprecated = bool(given.ms_request)

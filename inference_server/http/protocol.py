@@ -16,7 +16,7 @@ from inference_server.http import answers, diagnosis, refusals, scoring
 from inference_server.http.app_call import AppCall
 from inference_server.http.chunks import ChunkReader
 from inference_server.http.head import RequestHead, scan
-from inference_server.http.identity import Identity
+from inference_server.http.identity import Identity, new_identity
 from inference_server.http.site import NEVER, Site, Sweep
 from inference_server.http.writer import StreamWriter
 from inference_server.messages import NOBODY, Answer, Peer, ScoringRequest
@@ -283,7 +283,7 @@ class ScoringProtocol(asyncio.Protocol):
             )
             return
         site = self.site
-        self._identity = identity = head.identity()
+        self._identity = identity = new_identity() if head.given_ids is None else head.identity()
         if head.given_ids is not None or (head.method != "POST" and head.method != "GET"):
             answer = scoring.answer_without_worker(site, head, identity)
             if answer is not None:
@@ -315,7 +315,7 @@ class ScoringProtocol(asyncio.Protocol):
         cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
         raw = site.heads.render(answer, self._identity.lines, cors, head.version, not self._last)
         body = answer.body
-        if head.method == "HEAD" or answers.bodyless(answer.status):
+        if head.method == "HEAD" or (answer.status != 200 and answers.bodyless(answer.status)):
             body = b""
         if len(body) < JOIN_BYTES:
             self.transport.write(raw + body)

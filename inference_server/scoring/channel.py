@@ -9,7 +9,7 @@ import socket
 import threading
 from collections import deque
 from time import monotonic_ns
-from typing import Deque, NamedTuple, Optional
+from typing import Callable, Deque, NamedTuple, Optional
 
 from inference_server.scoring import wire
 
@@ -54,6 +54,7 @@ class Channel:
         view = memoryview(page) if page is not None else memoryview(bytearray(wire.PAGE_BYTES))
         self.cells = view[: wire.OUTBOX].cast("Q")
         self._outbox = view[wire.OUTBOX :]
+        self.before_wait: Callable[[], None] = lambda: None  # called when this process has nothing at hand
         self.mine = True  # not in a forked child
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._disown)
@@ -115,7 +116,9 @@ class Channel:
         meta = self._data[at + query_bytes : at + parts_bytes]
         self._at = at + parts_bytes
         has_body = kind == wire.SCORE or kind == wire.START
-        return Record(kind, method, seq, query, meta, self._body(size) if has_body else b"", size)
+        body = self._body(size) if has_body else b""
+        # past the named tuple's own constructor, which takes longer than all of the above
+        return tuple.__new__(Record, (kind, method, seq, query, meta, body, size))
 
     def _body(self, size: int) -> bytes:
         at = self._at
@@ -127,6 +130,7 @@ class Channel:
         body[:have] = self._data[at:]
         self._data, self._at = b"", 0
         self.flush()
+        self.before_wait()
         with memoryview(body) as view:
             while have < size:
                 try:
@@ -140,6 +144,7 @@ class Channel:
 
     def _more(self) -> None:
         self.flush()
+        self.before_wait()
         try:
             data = self._sock.recv(READ_BYTES)
         except OSError:

@@ -29,6 +29,7 @@ class Worker:
         self.config = config
         self.script = script
         self._limit = ScoringLimit(config.scoring_timeout_ms, channel)
+        channel.before_wait = self._limit.rest
         self._run = script.run
         self._collects = config.app_insights_enabled and config.mdc_storage_enabled
 
