@@ -14,7 +14,9 @@ from typing import Callable, Deque, NamedTuple, Optional
 from inference_server.scoring import wire
 
 READ_BYTES = 64 * 1024  # below malloc's mmap threshold: a larger buffer costs page faults at every read
-FLUSH_NS = 200000  # an answer leaves at most this long after it is known, while others are being made
+FLUSH_NS = (
+    80000  # an answer leaves at most this long after it is known; both processes work when a few go at a time
+)
 
 
 class Record(NamedTuple):
@@ -179,7 +181,7 @@ class Channel:
     def put(self, head: bytes, headers: bytes = b"", body: bytes = b"") -> None:
         """Send one whole record, now or together with the next ones.
 
-        What stays in the outbox leaves with the first record that is put a millisecond or more after the last
+        What stays in the outbox leaves with the first record that is put FLUSH_NS or more after the last
         sending, and before this worker waits. Should it be long in a run() meanwhile, the front fetches it.
         """
         if self.mine:
