@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from inference_server.errors import SettingsError, StartError
 from inference_server.http.asgi_score import score
 from inference_server.http.head import from_scope
-from inference_server.server import Engine
+from inference_server.server import INSIGHTS_SECONDS, Engine
 from inference_server.settings import Settings, load
 
 __all__ = ["InferenceApp", "app"]
@@ -90,6 +90,7 @@ class InferenceApp:
         if self._engine is not None:
             engine, self._engine = self._engine, None
             await engine.endpoint.stop(engine.settings.supervisor.graceful_timeout)
+            await engine.close(INSIGHTS_SECONDS)
         if self._starting is not None:
             self._starting.cancel()
 

@@ -3,8 +3,7 @@
     InferenceServerError
     ├── SettingsError         the operator: a flag, variable or file; says where and how to fix it
     ├── StartError            the script could not be started; exit code 3
-    ├── RequestRefused        the caller: the request is not served; carries its HTTP status
-    └── Unavailable           the server: nobody can take the request now; 503
+    └── RequestRefused        the caller: the request is not served; carries its HTTP status
 
 What a caller sees of a failing script is fixed by the contract and lives with the code that produces it
 (`scoring/errors.py`).
@@ -35,16 +34,9 @@ class StartError(InferenceServerError):
 
 
 class RequestRefused(InferenceServerError):
-    """The request is refused before any script runs. `close`: the connection cannot be kept."""
+    """The request is refused before any script runs, and its connection is closed."""
 
-    def __init__(self, status: int, message: str, close: bool = True) -> None:
+    def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
-        self.close = close
-
-
-class Unavailable(InferenceServerError):
-    """No worker can take the request; the caller should try again later."""
-
-    status = 503

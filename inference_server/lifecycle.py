@@ -1,13 +1,11 @@
-"""The states a worker and a server go through, and the only moves between them.
+"""The states a worker goes through and the only moves between them; the states of a server, read off its workers.
 
-Transitions are data: a state machine that is not in these tables does not exist. A move that is not in
-its table is a programming error and raises, it is never ignored.
+Transitions are data. A move that is not in the table is a programming error and raises, it is never ignored.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Generic, TypeVar
 
 
 class WorkerState(str, Enum):
@@ -23,16 +21,13 @@ class WorkerState(str, Enum):
 
 
 class ServerState(str, Enum):
-    """The front and everything behind it."""
+    """The front and everything behind it: never kept, always read off the workers' states."""
 
     STARTING = "starting"  # no worker has been ready yet
     READY = "ready"  # at least one worker can take requests
     UNAVAILABLE = "unavailable"  # was ready once; now no worker is
     DRAINING = "draining"  # finishes what was accepted, accepts nothing
-    STOPPED = "stopped"
 
-
-State = TypeVar("State", WorkerState, ServerState)
 
 WORKER_MOVES: dict[WorkerState, frozenset[WorkerState]] = {
     # READY at once: a worker that was forked from a process that had loaded the script
@@ -49,26 +44,17 @@ WORKER_MOVES: dict[WorkerState, frozenset[WorkerState]] = {
     WorkerState.STOPPED: frozenset(),
 }
 
-SERVER_MOVES: dict[ServerState, frozenset[ServerState]] = {
-    ServerState.STARTING: frozenset({ServerState.READY, ServerState.DRAINING, ServerState.STOPPED}),
-    ServerState.READY: frozenset({ServerState.UNAVAILABLE, ServerState.DRAINING, ServerState.STOPPED}),
-    ServerState.UNAVAILABLE: frozenset({ServerState.READY, ServerState.DRAINING, ServerState.STOPPED}),
-    ServerState.DRAINING: frozenset({ServerState.STOPPED}),
-    ServerState.STOPPED: frozenset(),
-}
 
+class Life:
+    """The current state of a worker, which goes only where the table says."""
 
-class Life(Generic[State]):
-    """A current state and the table that says where it may go."""
+    def __init__(self) -> None:
+        self.state = WorkerState.STARTING
 
-    def __init__(self, start: State, moves: dict[State, frozenset[State]]) -> None:
-        self.state: State = start
-        self._moves: dict[State, frozenset[State]] = moves
-
-    def move(self, to: State) -> None:
+    def move(self, to: WorkerState) -> None:
         """Go to `to`; staying where one is is always allowed. Raises ValueError for a move not in the table."""
         if to is self.state:
             return
-        if to not in self._moves[self.state]:
+        if to not in WORKER_MOVES[self.state]:
             raise ValueError(f"no way from {self.state.value} to {to.value}")
         self.state = to

@@ -215,6 +215,7 @@ class Front:
         self._engine: Engine | None = None
         self._stop: asyncio.Event | None = None
         self._hurry: asyncio.Event | None = None  # what was accepted need not be finished
+        self.first = True  # False: another front served before; a script that fails now may be repaired
 
     async def serve(self) -> int:
         """Serve until stopped: 0, or 3 when the script could not be started for the first time."""
@@ -223,7 +224,7 @@ class Front:
         server = self._server = _Server(self._config(engine))
         _settle_memory()
         serving = asyncio.create_task(server.serve(sockets=self._sockets))
-        starting = asyncio.create_task(engine.endpoint.start())
+        starting = asyncio.create_task(engine.endpoint.start(must=self.first))
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({serving, starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         code = 0

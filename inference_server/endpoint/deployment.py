@@ -98,9 +98,9 @@ class Deployment:
 
     # ------------------------------------------------------------ life
 
-    async def start(self) -> None:
-        """Start the workers. Raises StartError."""
-        await self.pool.start()
+    async def start(self, must: bool = True) -> None:
+        """Start the workers; see `Pool.start`. Raises StartError."""
+        await self.pool.start(must)
 
     async def stop(self, grace: float) -> None:
         """Take nothing new, finish what was accepted within `grace` seconds, end the workers."""

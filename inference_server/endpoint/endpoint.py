@@ -20,9 +20,9 @@ class Endpoint:
     def facts(self) -> ScriptFacts | None:
         return self.deployment.facts
 
-    async def start(self) -> None:
-        """Raises StartError when the script cannot be started."""
-        await self.deployment.start()
+    async def start(self, must: bool = True) -> None:
+        """Raises StartError when the script cannot be started and `must` be."""
+        await self.deployment.start(must)
 
     async def stop(self, grace: float) -> None:
         await self.deployment.stop(grace)

@@ -1,10 +1,10 @@
-"""Every answer the server gives on its own: the fixed texts, and the one table from errors to statuses."""
+"""Every answer the server gives on its own: the fixed texts, and what becomes of an error."""
 
 from __future__ import annotations
 
 import json
 
-from inference_server.errors import RequestRefused, Unavailable
+from inference_server.errors import RequestRefused
 from inference_server.messages import Answer
 
 NOT_FOUND = (
@@ -15,12 +15,6 @@ METHOD_NOT_ALLOWED = "The method is not allowed for the requested URL."
 HEAD_NOT_ALLOWED = "Method not allowed"  # HEAD /score, unless the script asked for raw requests
 CLIENT_LEFT = 499  # never sent: how logs and metrics call a request whose client did not wait for the answer
 INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
-
-# error -> (status, more header lines); the first that fits
-_STATUSES: tuple[tuple[type[Exception], int, bytes], ...] = (
-    (Unavailable, 503, b"Retry-After: 1\r\n"),
-    (Exception, 500, b""),
-)
 
 
 def message(status: int, text: str, headers: bytes = b"") -> Answer:
@@ -43,8 +37,7 @@ def client_left() -> Answer:
 
 
 def answer_to(error: Exception) -> Answer:
-    """What the caller gets for `error`. The text of an error that is not ours stays in the log."""
+    """What the caller gets for `error`. The text of an error that is not about the request stays in the log."""
     if isinstance(error, RequestRefused):
         return message(error.status, error.message)
-    status, headers = next((status, lines) for kind, status, lines in _STATUSES if isinstance(error, kind))
-    return message(status, INTERNAL_ERROR if status == 500 else str(error), headers)
+    return message(500, INTERNAL_ERROR)

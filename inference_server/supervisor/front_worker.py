@@ -42,6 +42,7 @@ class FrontWorker(Worker):  # type: ignore[misc]
         self.booted = False  # until the front stands, a failure is one of booting
         sockets = [listener.sock for listener in self.sockets]
         front = self.app.make_front(self.app.settings, sockets, watching(self.ppid, self.notify))
+        front.first = self.age == 1
         self.booted = True
         on_signal: dict[signal.Signals, Callable[[], None]] = {
             signal.SIGTERM: front.stop,

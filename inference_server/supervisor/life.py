@@ -15,6 +15,8 @@ from inference_server.settings import Settings
 class Front(Protocol):
     """What a supervisor needs of the front."""
 
+    first: bool  # False, set before `serve`: it takes the place of one that died
+
     async def serve(self) -> int:
         """Serve until stopped. 0: stopped as asked; 3: the script could not be started for the first time."""
 

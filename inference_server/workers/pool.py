@@ -104,8 +104,13 @@ class Pool:
 
     # ------------------------------------------------------------ life
 
-    async def start(self) -> None:
-        """Start all workers. Raises StartError when one of them cannot: then the others are ended."""
+    async def start(self, must: bool = True) -> None:
+        """Start all workers. Raises StartError when one of them cannot: then the others are ended.
+
+        Without `must` this returns at once, and a worker that does not start is tried again like a later one.
+        """
+        if not must:
+            self._first.set_result(None)
         self.scale_to(self.spec.worker_count)
         if self.spec.max_worker_rss:
             self._background(self._watch_memory())

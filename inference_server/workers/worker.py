@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from inference_server.lifecycle import WORKER_MOVES, Life, WorkerState
+from inference_server.lifecycle import Life, WorkerState
 from inference_server.messages import DONE, SENT, Answer, ScoringRequest
 from inference_server.scoring import wire
 from inference_server.workers.answers import script_crashed
@@ -53,7 +53,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         self.number = number
         self.pid = process.pid
-        self.life = Life(WorkerState.STARTING, WORKER_MOVES)
+        self.life = Life()
         self.since = monotonic()
         self.doing = "the interpreter is starting"
         self.in_hand: dict[int, ScoringRequest] = {}  # by seq, which is also the order of work

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -74,6 +75,27 @@ def test_a_front_killed_outright_is_started_again_and_new_connections_wait_for_i
     assert server.front_pid() != front
     wait_for(lambda: not any(map(alive, [front, *workers])))
     assert server.process.poll() is None
+
+
+def test_a_front_that_takes_anothers_place_waits_for_a_broken_script_to_be_repaired(serve: Serve) -> None:
+    """Exit code 3 is for a script that never ran; one that did may run again."""
+    server = serve(SCRIPT)
+    script = server.folder / "score.py"
+    good = script.read_text()
+    script.write_text("import no_such_module\n")
+    os.kill(server.front_pid(), signal.SIGKILL)
+
+    def broken() -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            reply = server.get("/readyz", timeout=2)
+            return reply.status == 503 and "no_such_module" in reply.json()["workers"][0]["last_error"]
+        return False
+
+    wait_for(broken, 15)
+    assert server.process.poll() is None
+    script.write_text(good)
+    wait_for(lambda: server.answers("/readyz"), 20)
+    assert server.score("again").json() == "again"
 
 
 # ---------------------------------------------------------------- a stop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inference_server.errors import RequestRefused, SettingsError, Unavailable
+from inference_server.errors import RequestRefused, SettingsError
 from inference_server.http import refusals
 from inference_server.http.answers import (
     CHUNKED,
@@ -213,7 +213,6 @@ def test_an_applications_answer_on_a_connection() -> None:
     ("error", "status", "body"),
     [
         (RequestRefused(413, "too much"), 413, b'{"message": "too much"}'),
-        (Unavailable("draining"), 503, b'{"message": "draining"}'),
         (SettingsError("secret"), 500, b'{"message": "An unexpected internal error occurred. '),
         (ValueError("secret"), 500, b'{"message": "An unexpected internal error occurred. '),
     ],
@@ -224,7 +223,6 @@ def test_errors(error: Exception, status: int, body: bytes) -> None:
     assert answer.body.startswith(body)
     assert b"secret" not in answer.body
     assert answer.failed is False
-    assert (b"Retry-After" in answer.headers) == (status == 503)
 
 
 def test_method_not_allowed_names_the_methods() -> None:

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
 
-from inference_server.scoring.models import directory_listing, model_ids
+from inference_server.scoring.models import directory_listing
 
 
 def test_a_directory_is_shown_as_a_tree(tmp_path: Path) -> None:
@@ -47,18 +46,5 @@ def test_a_long_listing_is_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["", "no/such"])
-def test_no_directory(missing: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_directory(missing: str) -> None:
     assert directory_listing(missing) == []
-    with caplog.at_level(logging.WARNING, "azmlinfsrv.trace"):
-        assert model_ids(missing) == []
-    assert caplog.messages == [f"Model directory is not set or does not exist: {missing}"]
-
-
-def test_model_ids(tmp_path: Path) -> None:
-    for path in ("m1/3", "m1/10", "m1/notes", "m2/1", "empty"):
-        (tmp_path / path).mkdir(parents=True)
-    (tmp_path / "file").touch()
-    (tmp_path / "m2" / "7").touch()
-    assert model_ids(str(tmp_path)) == ["m1:3", "m1:10", "m2:1"]
-    assert model_ids(str(tmp_path / "m1" / "10")) == ["m1:10"]
-    assert model_ids(str(tmp_path / "m1" / "10") + "/") == ["m1:10"]

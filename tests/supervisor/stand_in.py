@@ -37,6 +37,7 @@ class StandIn:
         self.notify = notify
         self.calls: list[str] = []
         self.owed = 0
+        self.first = True
         self.stopping = asyncio.Event()
         self.ending = asyncio.Event()
 
