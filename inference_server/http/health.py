@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import orjson
 
 from inference_server.lifecycle import ServerState
 from inference_server.messages import Answer, HealthReport, WorkerReport
 
+LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE  # a person reads it too
 _TEXT = b"text/plain; charset=utf-8"
 _HTML = b"text/html; charset=utf-8"
 
@@ -43,7 +44,7 @@ def _answer(status: int, report: HealthReport) -> Answer:
         "queued": report.queued,
         "workers": [_worker(worker) for worker in report.workers],
     }
-    return Answer(status, json.dumps(body, indent=2).encode("ascii") + b"\n", failed=None)
+    return Answer(status, orjson.dumps(body, option=LAYOUT), failed=None)
 
 
 def _worker(report: WorkerReport) -> dict[str, object]:

@@ -20,6 +20,7 @@ from inference_server.settings import Settings
 from inference_server.supervisor.gunicorn_settings import forced, taken_over
 from inference_server.supervisor.life import FrontFactory
 
+MEMORY = "/dev/shm"  # the front's heartbeat is a file's time: on a busy disk, setting it would hold the loop
 END_NOW_SECONDS = 1.0  # what the front is given to end by itself after a second signal
 
 
@@ -50,6 +51,8 @@ class GunicornSupervisor(Application):  # type: ignore[misc]
         for name, value in forced(self.settings).items():
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
+        if "worker_tmp_dir" not in explicit and os.access(MEMORY, os.W_OK):
+            self.cfg.set("worker_tmp_dir", MEMORY)
         os.chdir(self.cfg.chdir)
         if self.cfg.pythonpath:
             sys.path.extend(os.path.abspath(path) for path in self.cfg.pythonpath.split(","))
