@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from typing import Callable
+from typing import Callable, Iterator
 
 from inference_server.scoring.errors import BadInput
 from inference_server.scoring.request import Bytes
 
 GZIP, ZLIB, DEFLATE = 31, 15, -15  # zlib's window sizes; gzip's container, zlib's, none
 SUPPORTED = "gzip, deflate"
+SLICE_BYTES = 65536  # fed at a time: what follows a member is copied, and a copy of all that is left costs too much
+MEMBERS = 1000  # gzip members in one body; each costs time, however little it holds
 
 
 def inflate(body: Bytes, coding: str, limit: int) -> Bytes:
     """`body` without its Content-Encoding `coding`, at most `limit` bytes of it (0: no limit).
 
-    Raises BadInput: 400 for data that is corrupt or cut short, 413 over the limit, 415 for a coding we do not
+    Raises BadInput: 400 for data that is corrupt, cut short or in too many members, 413 over the limit, 415 for a coding we do not
     know, or several at once.
     """
     name = coding.strip().lower()
@@ -24,26 +26,34 @@ def inflate(body: Bytes, coding: str, limit: int) -> Bytes:
     open_one = _opener(name, body)
     if not len(body):
         return body
-    pieces = []
-    room = limit
-    rest = bytes(body)
     try:
-        while rest:  # gzip allows one member after the other
-            member = open_one()
-            piece = member.decompress(rest, room + 1 if limit else 0)
-            pieces.append(piece)
-            if limit:
-                room -= len(piece)
-                if room < 0:
-                    raise BadInput(413, f"The request body is larger than {limit} bytes after decompression.")
-            if not member.eof:
-                raise zlib.error("the data ends too early")
-            rest = member.unused_data
-            if rest and name == "deflate":
-                raise zlib.error("there is more data after the end")
+        return b"".join(_pieces(open_one, memoryview(body), limit, many=name != "deflate"))
     except zlib.error as error:
         raise BadInput(400, f"The request body could not be decompressed as {name}: {error}") from None
-    return b"".join(pieces)
+
+
+def _pieces(
+    open_one: Callable[[], zlib._Decompress], data: memoryview, limit: int, many: bool
+) -> Iterator[bytes]:
+    """What `data` inflates to; gzip (`many`) allows one member after the other."""
+    at, end, room, members = 0, len(data), limit, 0
+    while at < end:
+        members += 1
+        if members > MEMBERS:
+            raise BadInput(400, f"The compressed request body has more than {MEMBERS} gzip members; send one.")
+        member = open_one()
+        while not member.eof:
+            if at == end:
+                raise zlib.error("the data ends too early")
+            fed = data[at : at + SLICE_BYTES]
+            piece = member.decompress(fed, room + 1 if limit else 0)
+            at += len(fed) - len(member.unused_data)
+            room -= len(piece)
+            if limit and room < 0:
+                raise BadInput(413, f"The request body is larger than {limit} bytes after decompression.")
+            yield piece
+        if at < end and not many:
+            raise zlib.error("there is more data after the end")
 
 
 def _opener(name: str, body: Bytes) -> Callable[[], zlib._Decompress]:

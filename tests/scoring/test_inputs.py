@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 from typing import Any
 
@@ -239,6 +240,26 @@ def test_corrupt_bodies_are_refused(coding: str, spoil: Any) -> None:
     status, message = refused(inflate, spoil(whole), coding, 0)
     assert status == 400
     assert message.startswith(f"The request body could not be decompressed as {coding}: ")
+
+
+def test_many_members_cost_little() -> None:
+    members = gzip.compress(b"hello") * 1000
+    assert inflate(members, "gzip", 0) == b"hello" * 1000
+    began = time.process_time()
+    assert refused(inflate, gzip.compress(b"") * 400_000, "gzip", 0) == (
+        400,
+        "The compressed request body has more than 1000 gzip members; send one.",
+    )
+    assert time.process_time() - began < 1.0
+
+
+def test_a_body_longer_than_what_is_fed_at_once() -> None:
+    data = bytes(i * i % 251 for i in range(300_000))
+    stored = gzip.compress(data, compresslevel=0)
+    for body, whole in ((stored, data), (memoryview(stored + gzip.compress(data)), data * 2)):
+        assert inflate(body, "gzip", 0) == whole
+        assert inflate(body, "gzip", len(whole)) == whole
+        assert refused(inflate, body, "gzip", len(whole) - 1)[0] == 413
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip"])
