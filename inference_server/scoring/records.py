@@ -2,7 +2,8 @@
 
 One dictionary crosses as the body of a `wire.LOG` record, whose `seq` is the request being worked on (0:
 none), so that the front, which knows the request's ids, can add them. It must therefore leave before the
-request's answer. Fields:
+request's answer. What a script's objects
+raise when they are asked for their text does not come out of `of_exception` and `of_model_data`. Fields:
 
     logger      str    "azmlinfsrv.print", "azmlinfsrv.trace", EXCEPTIONS or MODEL_DATA
     level       str    "INFO", "WARNING", …
@@ -37,7 +38,7 @@ def of_log(record: logging.LogRecord) -> Dict[str, Any]:
 
 def of_exception(error: BaseException) -> Dict[str, Any]:
     """The dictionary of a failed init() or run()."""
-    entry = _entry(EXCEPTIONS, "ERROR", str(error), time.time())
+    entry = _entry(EXCEPTIONS, "ERROR", _text(str, error), time.time())
     entry["exception"] = _described(error)
     return entry
 
@@ -72,19 +73,31 @@ def _entry(logger: str, level: str, message: str, when: float) -> Dict[str, Any]
 
 
 def _described(error: BaseException) -> Dict[str, str]:
-    stack = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    stack = _text(_stack, error)
     return {
         "type": type(error).__name__,
-        "message": str(error)[:TEXT_LIMIT],
+        "message": _text(str, error)[:TEXT_LIMIT],
         "stacktrace": stack[-TEXT_LIMIT:],  # the end of a traceback says what happened
     }
+
+
+def _stack(error: BaseException) -> str:
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _text(form: Callable[[Any], str], value: Any) -> str:
+    """`form(value)`, which may run the script's own code: a text also when that raises."""
+    try:
+        return form(value)
+    except Exception as error:
+        return f"<{type(value).__name__}, whose text cannot be had: {type(error).__name__}>"
 
 
 def _json(value: Any) -> str:
     try:
         return json.dumps(value, default=_plain)[:TEXT_LIMIT]
-    except (TypeError, ValueError):  # keys that are no text, a value that contains itself
-        return json.dumps(repr(value)[:TEXT_LIMIT])
+    except Exception:  # keys that are no text, a value that contains itself or nests too deep, a tolist() that raises
+        return json.dumps(_text(repr, value)[:TEXT_LIMIT])
 
 
 def _plain(value: Any) -> Any:

@@ -6,10 +6,10 @@ import json
 import logging
 import os
 from time import monotonic_ns
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from inference_server.scoring import errors, records, wire
-from inference_server.scoring.channel import Channel, Record, record
+from inference_server.scoring.channel import Channel, FrontGone, Record, record
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.limit import ScoringLimit, ScoringTimeout
 from inference_server.scoring.request import Request
@@ -98,7 +98,7 @@ class Worker:
             self._tell_failure(request.seq, error)
             return errors.script_failed(error), None
         if self._collects and answer.status < 400:
-            self._tell(request.seq, records.of_model_data(self._inputs(arguments), result))
+            self._tell(request.seq, lambda: records.of_model_data(self._inputs(arguments), result))
         return answer, exec_ms
 
     def _inputs(self, arguments: Dict[str, Any]) -> Any:
@@ -117,10 +117,16 @@ class Worker:
         """The whole story goes to the log, and to the exporters; the caller sees a fixed text."""
         logger.error("%s", errors.failure_log(error))
         if self.config.app_insights_enabled:
-            self._tell(seq, records.of_exception(error))
+            self._tell(seq, lambda: records.of_exception(error))
 
-    def _tell(self, seq: int, entry: Dict[str, Any]) -> None:
-        send_entry(self.channel, seq, entry)
+    def _tell(self, seq: int, made: Callable[[], Dict[str, Any]]) -> None:
+        """Give the front's exporters what `made` returns; where it fails, that is logged and the request goes on."""
+        try:
+            send_entry(self.channel, seq, made())
+        except FrontGone:
+            raise
+        except Exception as error:
+            logger.warning("Telemetry of a request was lost: %s", type(error).__name__)
 
 
 def send_entry(channel: Channel, seq: int, entry: Dict[str, Any]) -> None:

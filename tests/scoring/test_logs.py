@@ -265,6 +265,31 @@ def test_model_data_of_any_kind_is_json() -> None:
     assert len(records.of_model_data("x" * 100_000, 1)["extra"]["Input"]) == records.TEXT_LIMIT
 
 
+class Mute(Exception):
+    """One whose texts cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+    __repr__ = __str__
+
+    def tolist(self) -> list[Any]:
+        raise KeyError("no list")
+
+
+def test_records_of_objects_whose_texts_raise() -> None:
+    entry = records.of_exception(Mute())
+    assert entry["message"] == entry["exception"]["message"] == "<Mute, whose text cannot be had: ValueError>"
+    assert entry["exception"]["type"] == "Mute"
+    assert "Mute" in entry["exception"]["stacktrace"]
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    extra = records.of_model_data(deep, Mute())["extra"]
+    assert json.loads(extra["Input"]) == "<list, whose text cannot be had: RecursionError>"
+    assert json.loads(extra["Prediction"]) == "<Mute, whose text cannot be had: ValueError>"
+
+
 @pytest.mark.parametrize("version", ["3.8", "3.13"])
 def test_it_works_in_the_oldest_and_the_newest_python(version: str) -> None:
     found = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
