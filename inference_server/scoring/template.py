@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import glob
 import json
 import mmap
 import os
@@ -23,6 +24,9 @@ from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.parent import THREAD, die_with_parent
 from inference_server.scoring.script import Script
 
+DESCRIPTORS = "/proc/self/fd/*"  # links to what this process has open
+DEVICES = "/dev/nvidia"  # what the links to NVIDIA devices begin with
+
 
 def why_not_fork() -> Optional[str]:
     """The reason this process must not be forked now that init() has run, or None."""
@@ -36,9 +40,18 @@ def why_not_fork() -> Optional[str]:
     if coroutines.in_use():
         return "init() is async: what it opened belongs to an event loop that a fork cannot share; unset WORKER_PRELOAD"
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
+    if (torch is not None and torch.cuda.is_initialized()) or _holds_gpu():
         return "init() uses CUDA, which does not survive a fork; unset WORKER_PRELOAD"
     return None
+
+
+def _holds_gpu() -> bool:
+    """Whether this process has an NVIDIA device open, whichever library opened it; only Linux can tell."""
+    for descriptor in glob.iglob(DESCRIPTORS):
+        with contextlib.suppress(OSError):  # closed meanwhile
+            if os.readlink(descriptor).startswith(DEVICES):
+                return True
+    return False
 
 
 class Template:
