@@ -10,7 +10,7 @@ from inference_server.scoring.request import Bytes
 
 GZIP, ZLIB, DEFLATE = 31, 15, -15  # zlib's window sizes; gzip's container, zlib's, none
 SUPPORTED = "gzip, deflate"
-SLICE_BYTES = 65536  # fed at a time: what follows a member is copied, and a copy of all that is left costs too much
+SLICE_BYTES = 65536  # fed at a time: zlib copies what follows a member, which must not be all that is left
 MEMBERS = 1000  # gzip members in one body; each costs time, however little it holds
 
 
@@ -40,7 +40,7 @@ def _pieces(
     while at < end:
         members += 1
         if members > MEMBERS:
-            raise BadInput(400, f"The compressed request body has more than {MEMBERS} gzip members; send one.")
+            raise BadInput(400, f"The request body has more than {MEMBERS} gzip members. Compress it as one.")
         member = open_one()
         while not member.eof:
             if at == end:

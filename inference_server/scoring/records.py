@@ -96,7 +96,7 @@ def _text(form: Callable[[Any], str], value: Any) -> str:
 def _json(value: Any) -> str:
     try:
         return json.dumps(value, default=_plain)[:TEXT_LIMIT]
-    except Exception:  # keys that are no text, a value that contains itself or nests too deep, a tolist() that raises
+    except Exception:  # keys that are no text, a value that nests too deep, a tolist() that raises
         return json.dumps(_text(repr, value)[:TEXT_LIMIT])
 
 

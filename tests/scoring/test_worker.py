@@ -42,9 +42,7 @@ SCRIPT = """
 """
 
 
-def test_objects_that_cannot_be_told_cost_no_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_objects_that_cannot_be_told_cost_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     async def test() -> None:
