@@ -82,6 +82,7 @@ def limits(settings: Settings) -> Limits:
         body_bytes=http.max_body_bytes,
         chunks=http.max_chunks,
         chunk_extension_bytes=http.max_chunk_extension_bytes,
+        trailer_bytes=http.max_trailer_bytes,
     )
 
 

@@ -33,7 +33,8 @@ given. A value that cannot be read is named in the log, with where it came from;
 
 The server sets these for the script: `AML_APP_ROOT`, `AZUREML_ENTRY_SCRIPT`, `SERVER_PORT`, `HEALTH_PORT`,
 `WORKER_COUNT`, `TRANSPORT_PROTOCOL`, `AML_APP_INSIGHTS_ENABLED`, `HTTP_X_MS_SERVER_VERSION`, and what was given by flag
-under the name of its variable. `SERVER_PORT` and `HEALTH_PORT` are set, not read.
+under the name of its variable. `SERVER_PORT` and `HEALTH_PORT` are set, not read; but a `HEALTH_PORT` that is
+there already stays when the port was not given and health has no port of its own.
 """
 
 _TABLE = """

@@ -288,6 +288,9 @@ class HttpSettings:
     max_chunk_extension_bytes: int = setting(
         1024, size, "Chunk extensions of a body, all together.", unit="bytes", flag=True
     )
+    max_trailer_bytes: int = setting(
+        8190, size, "Trailer lines after a chunked body, all together.", unit="bytes", flag=True
+    )
     header_timeout: float = setting(
         20.0,
         read.number,

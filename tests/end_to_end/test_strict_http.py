@@ -398,7 +398,7 @@ def test_limits_are_settings(serve: Serve) -> None:
         SCRIPT,
         *("--limit_request_line", "100", "--limit_request_fields", "5", "--limit_request_field_size", "200"),
         *("--max_header_bytes", "500", "--max_body_bytes", "1000"),
-        *("--max_chunks", "3", "--max_chunk_extension_bytes", "20"),
+        *("--max_chunks", "3", "--max_chunk_extension_bytes", "20", "--max_trailer_bytes", "40"),
     )
     refused = {
         "line": (414, b"GET /score?" + b"a" * 90 + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -409,6 +409,7 @@ def test_limits_are_settings(serve: Serve) -> None:
         "chunked body": (413, chunked(b"x" * 500, b"x" * 501)),
         "chunks": (413, chunked(b"1", b"2", b"3", b"4")),
         "extensions": (413, in_chunks(b"1;aaaaaaaaaa\r\nA\r\n1;bbbbbbbbbb\r\nB\r\n0\r\n\r\n")),
+        "trailers": (431, in_chunks(b"1\r\nA\r\n0\r\nX: " + b"a" * 40 + b"\r\n\r\n")),
     }
     for name, (status, data) in refused.items():
         with Talk(server) as talk:
@@ -428,6 +429,7 @@ def test_limits_are_settings(serve: Serve) -> None:
         headed(b"Host: a", b"X: " + b"a" * 197),
         post(b"x" * 1000),
         chunked(b"x" * 500, b"x" * 499, b"x"),
+        in_chunks(b"1\r\nA\r\n0\r\nX: " + b"a" * 30 + b"\r\n\r\n"),
     ]:
         with Talk(server) as talk:
             talk.send(data)
