@@ -38,12 +38,10 @@ class RequestHead:
         "content_length",
         "expect_continue",
         "given_ids",
-        "has_length",
         "headers",
         "is_score",
         "keep_alive",
         "method",
-        "origin",
         "path",
         "query",
         "request_line",
@@ -68,12 +66,10 @@ class RequestHead:
         self._fields = fields
         self.is_score = path == "/score"
         self.timeout_ms = fields.get(TIMEOUT_HEADER)
-        self.origin = fields.get(b"origin")
         self.given_ids = None if _HAS_IDS.isdisjoint(fields) else GivenIds(*map(fields.get, ID_NAMES))
         self._identity: Identity | None = None
         # How the body is framed and what becomes of the connection: known after `_frame`.
         self.content_length = 0
-        self.has_length = False
         self.chunked = False
         self.expect_continue = False
         self.keep_alive = True
@@ -179,7 +175,6 @@ def _frame(head: RequestHead, limits: Limits) -> None:
     elif length is not None:
         if not length.isdigit() or len(length) > _LENGTH_DIGITS:
             raise RequestRefused(400, "malformed or repeated Content-Length header")
-        head.has_length = True
         head.content_length = int(length)
         if head.content_length > limits.body_bytes:
             raise RequestRefused(413, f"the request body is larger than {limits.body_bytes} bytes")

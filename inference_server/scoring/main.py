@@ -21,7 +21,6 @@ from inference_server.scoring.script import Script, load
 from inference_server.scoring.worker import Worker, describe, send_entry
 
 FAILED_EXIT = 3
-TOKEN_VARIABLE = "AZMLINFSRV_CHANNEL_TOKEN"
 
 logger = logging.getLogger("azmlinfsrv")
 
@@ -70,7 +69,7 @@ def main(argv: List[str]) -> int:
 def _open(
     fd: Optional[int], page: Optional[int], port: Optional[int]
 ) -> Tuple[socket.socket, Optional[mmap.mmap]]:
-    token = os.environ.pop(TOKEN_VARIABLE, "")
+    token = os.environ.pop(wire.TOKEN_VARIABLE, "")
     if port is not None:
         sock = socket.create_connection(("127.0.0.1", port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

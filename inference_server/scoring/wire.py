@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import struct
 
+# On the loopback a worker shows who it is by the token its environment holds under this name.
+TOKEN_VARIABLE = "AZMLINFSRV_CHANNEL_TOKEN"
+
 # ---------------------------------------------------------------- front -> worker
 # kind, method, seq (64 bits: a worker may serve for years), length of query, of meta, of body
 TO_WORKER = struct.Struct("<BBQIIQ")

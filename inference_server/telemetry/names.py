@@ -127,14 +127,3 @@ DURATION_BOUNDS = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25),
     *(0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0),
 )
-
-# Loggers of the front and the workers; `scoring/logs.py` and `scoring/records.py` write to them.
-LOGGERS = {
-    "azmlinfsrv": "the server's own lines, failures of the script, one line per scoring request",
-    "azmlinfsrv.print": "what the script printed",
-    "azmlinfsrv.trace": "lines that are also exported as traces",
-    "azmlinfsrv.user_script": "how the script is called",
-    "azmlinfsrv.swagger": "which API documents were made",
-    "gunicorn.access": "one line per request, in combined log format",
-    "gunicorn.error": "the supervisor",
-}

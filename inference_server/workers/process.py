@@ -22,7 +22,6 @@ from inference_server.workers.loopback import accept
 from inference_server.workers.spec import PoolSpec
 
 BOOTSTRAP = str(Path(inference_server.scoring.__file__).with_name("bootstrap.py"))
-TOKEN_VARIABLE = "AZMLINFSRV_CHANNEL_TOKEN"
 CONNECT_SECONDS = 30.0  # an interpreter that has not connected by then never will
 
 OnExit = Callable[[int], None]  # gets the exit code, or minus the signal that killed it
@@ -143,7 +142,7 @@ async def _start_tcp(spec: PoolSpec, arguments: list[str]) -> Process:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         arguments += ["--connect", str(listener.getsockname()[1])]
-        popen = _popen(spec, arguments, {**spec.environment, TOKEN_VARIABLE: token}, [])
+        popen = _popen(spec, arguments, {**spec.environment, wire.TOKEN_VARIABLE: token}, [])
         try:
             sock = await asyncio.wait_for(accept(listener, token, popen), CONNECT_SECONDS)
         except BaseException as error:
