@@ -20,7 +20,7 @@ REASON = "init() uses CUDA, which does not survive a fork; unset WORKER_PRELOAD"
 def test_torch_says_whether_it_uses_cuda(used: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = ModuleType("torch")
     torch.cuda = ModuleType("torch.cuda")  # type: ignore[attr-defined]
-    torch.cuda.is_initialized = lambda: used  # type: ignore[attr-defined]
+    torch.cuda.is_initialized = lambda: used
     monkeypatch.setitem(sys.modules, "torch", torch)
     assert why_not_fork() == (REASON if used else None)
 

@@ -46,8 +46,7 @@ def test_objects_that_cannot_be_told_cost_no_request(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
 
     async def test() -> None:
-        more = {"app_insights_enabled": True, "mdc_storage_enabled": True}
-        async with pool_of(tmp_path, SCRIPT, **more) as running:
+        async with pool_of(tmp_path, SCRIPT, app_insights_enabled=True, mdc_storage_enabled=True) as running:
             answers: list[Answer] = []
             for value in ("mute", "odd", "deep", "plain"):
                 answers.append(await asyncio.wait_for(running.submit(value), 20))
