@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from inference_server.http import health, refusals
 from inference_server.http.answers import AnswerHeads, bodyless
 from inference_server.http.cors import Cors
 from inference_server.http.head import from_scope
+from inference_server.http.identity import DEPRECATED
 from inference_server.messages import Answer, HealthReport
 
 SWAGGER_NAMES = {
@@ -26,6 +28,8 @@ SWAGGER_NAMES = {
     "3.0": "3",
     "3.1": "3.1",
 }  # accepted -> the version's own name
+logger = logging.getLogger("azmlinfsrv")
+
 METHODS = ("GET", "HEAD", "OPTIONS")
 _HTML = b"text/html; charset=utf-8"
 
@@ -116,6 +120,8 @@ def _contract_route(path: str, facts: AppFacts, reply: Reply) -> Route:
         head = from_scope(request.scope)
         identity = head.identity()
         cors = facts.cors.lines(head.method, head.get)
+        if identity.deprecated:
+            logger.warning(DEPRECATED)
         if identity.refusal:
             answer = refusals.message(431, identity.refusal)
         elif head.method == "OPTIONS":

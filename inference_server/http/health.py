@@ -10,15 +10,18 @@ from inference_server.messages import Answer, HealthReport, WorkerReport
 LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE  # a person reads it too
 _TEXT = b"text/plain; charset=utf-8"
 _HTML = b"text/html; charset=utf-8"
+_UNHEALTHY = {
+    ServerState.STARTING: b"Starting: the first worker is not ready yet",
+    ServerState.UNAVAILABLE: b"Unavailable: no worker can take requests; /readyz says why",
+    ServerState.DRAINING: b"Draining: the server is shutting down",
+}
 
 
 def root(report: HealthReport) -> Answer:
-    """`/`: 200 `Healthy` while a worker can take requests, else 503 and the reason as text."""
+    """`/`: 200 `Healthy` while a worker can take requests, else 503 and a fixed text: this route is public."""
     if report.state is ServerState.READY:
         return Answer(200, b"Healthy", _HTML, failed=None)
-    return Answer(
-        503, report.reason.encode("utf-8", "replace"), _TEXT, failed=None, headers=b"Retry-After: 1\r\n"
-    )
+    return Answer(503, _UNHEALTHY[report.state], _TEXT, failed=None, headers=b"Retry-After: 1\r\n")
 
 
 def live(report: HealthReport) -> Answer:
@@ -39,7 +42,7 @@ def startup(report: HealthReport) -> Answer:
 def _answer(status: int, report: HealthReport) -> Answer:
     body = {
         "status": report.state.value,
-        "reason": report.reason,
+        "reason": _text(report.reason),
         "started": report.started,
         "queued": report.queued,
         "workers": [_worker(worker) for worker in report.workers],
@@ -54,6 +57,11 @@ def _worker(report: WorkerReport) -> dict[str, object]:
         "state": report.state.value,
         "since_s": round(report.seconds, 3),
         "restarts": report.restarts,
-        "last_error": report.last_error,
-        "reason": report.reason,
+        "last_error": _text(report.last_error),
+        "reason": _text(report.reason),
     }
+
+
+def _text(text: str) -> str:
+    """Text that can be encoded: a path may hold bytes that are none."""
+    return text.encode("utf-8", "backslashreplace").decode()

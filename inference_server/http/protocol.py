@@ -275,7 +275,7 @@ class ScoringProtocol(asyncio.Protocol):
         self._state = ANSWER
         self._pieces = []
         self.due = NEVER
-        if not head.keep_alive:
+        if not head.keep_alive or not self.site.timeouts.keep_alive:
             self._last = True
         if not head.is_score or self._health_only:
             self._call = AppCall(

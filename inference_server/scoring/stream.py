@@ -8,6 +8,7 @@ from typing import Callable, Iterator, Optional
 from inference_server.scoring import wire
 from inference_server.scoring.channel import Channel, FrontGone, Record, record
 
+PIECE_BYTES = 64 * 1024
 LOOK_NS = 1000000  # how often a fast stream looks whether its reader has left
 
 NextControl = Callable[[bool], Optional[Record]]
@@ -41,11 +42,21 @@ def send_stream(
     return broke
 
 
+def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """A large item in pieces, so that credit bounds bytes and not items."""
+    for chunk in chunks:
+        if len(chunk) <= PIECE_BYTES:
+            yield chunk
+        else:
+            for at in range(0, len(chunk), PIECE_BYTES):
+                yield chunk[at : at + PIECE_BYTES]
+
+
 def _send_all(channel: Channel, seq: int, chunks: Iterator[bytes], next_control: NextControl) -> bool:
     """Whether all went out; False: nobody wants the rest."""
     credit = wire.STREAM_CREDIT
     looked = 0
-    for chunk in chunks:
+    for chunk in _pieces(chunks):
         if not chunk:
             continue  # an empty chunk would end a chunked body
         # Sent at once unless the last one went a moment ago; the front fetches what is left in the outbox.

@@ -123,7 +123,7 @@ class Template:
         os.close(descriptors[1])
         sock = socket.socket(fileno=descriptors[0])
         sock.setblocking(True)
-        channel = Channel(sock, page)
+        channel = Channel(sock, page if self._config.threads == 1 else None)
         die_with_parent(template, channel.fileno())
         with contextlib.suppress(FrontGone):
             serve(channel, self._config, self._script)

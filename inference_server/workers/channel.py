@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,6 +17,9 @@ PIECES = 512  # per system call; the least IOV_MAX in use is 1024
 
 # kind, flags, content type code, seq, status, run() milliseconds, headers, body
 OnRecord = Callable[[int, int, int, int, int, float, bytes, bytes], None]
+
+
+logger = logging.getLogger("azmlinfsrv")
 
 
 class FrontChannel:
@@ -112,6 +116,14 @@ class FrontChannel:
     # ------------------------------------------------------------ receiving
 
     def _readable(self) -> None:
+        try:
+            self._read_and_tell()
+        except Exception:  # what follows in the stream can no longer be told apart: this worker is of no use
+            logger.exception("A record of a worker could not be handled")
+            self.close()
+            self._on_eof()
+
+    def _read_and_tell(self) -> None:
         if self._read():
             self._on_batch()
         elif not self.open:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import mmap
+import platform
 
 from inference_server.scoring import wire
+
+# x86 shows one processor's writes to another in the order they were made
+TOTAL_STORE_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
 
 class Page:
@@ -12,6 +16,7 @@ class Page:
 
     def __init__(self, page: mmap.mmap) -> None:
         self._page = page
+        self._seen = (0, 0)
         self._cells = memoryview(page)[: wire.OUTBOX].cast("Q")
 
     @property
@@ -32,17 +37,21 @@ class Page:
         """Ask the worker not to start `seq` or a later one; 0: it may start all."""
         self._cells[wire.WITHDRAW] = seq
 
-    def unsent(self, received: int) -> bytes:
+    def unsent(self, received: int, settled: bool = False) -> bytes:
         """Finished records in the outbox, when `received` bytes of the worker's stream have come in; else b"".
 
         The worker counts what it sent after it has emptied the outbox and before it fills it anew. So the copy
-        is whole when both counts are what they were before it was made.
+        is whole when both counts are what they were before it was made. On a processor that may show the counts
+        before the bytes they count, it must see the same counts twice, unless the worker is gone (`settled`).
         """
         cells = self._cells
         sent, filled = cells[wire.SENT], cells[wire.FILLED]
         at = received - sent
         if not 0 <= at < filled <= wire.OUTBOX_BYTES:
             return b""  # nothing there, or it is on its way through the socket
+        if not (TOTAL_STORE_ORDER or (sent, filled) == self._seen or settled):
+            self._seen = (sent, filled)  # written long ago when it is the same at the next look
+            return b""
         data = self._page[wire.OUTBOX + at : wire.OUTBOX + filled]
         if cells[wire.FILLED] < filled or cells[wire.SENT] != sent:
             return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 
 from inference_server.scoring import wire
 
@@ -21,6 +22,14 @@ class Stream:
         self._on_chunk: Callable[[bytes], None] | None = None
         self._on_end: Callable[[bool], None] | None = None
         self._closed = False
+        self._ahead = 0  # bytes that came and were not granted anew
+        self.progress = monotonic()  # when something came last, or was granted
+        self.left_at = 0.0  # when its reader left, monotonic seconds; 0: it is there
+
+    @property
+    def waits_for_reader(self) -> bool:
+        """Whether it is the reader that holds it up, not the generator."""
+        return not self._closed and self._ahead >= wire.STREAM_CREDIT
 
     def attach(self, on_chunk: Callable[[bytes], None], on_end: Callable[[bool], None]) -> None:
         """Start the flow; see messages.AnswerStream."""
@@ -33,6 +42,8 @@ class Stream:
             on_end(self._complete)
 
     def grant(self, count: int) -> None:
+        self._ahead -= count
+        self.progress = monotonic()
         if self._complete is None and not self._closed:
             self._control(wire.CREDIT, self._seq, count)
 
@@ -40,12 +51,15 @@ class Stream:
         """The reader has left: what still comes is dropped, the worker closes its generator."""
         if not self._closed:
             self._closed = True
+            self.left_at = monotonic()
             self._early = []
             if self._complete is None:
                 self._control(wire.CLOSE, self._seq, 0)
 
     def chunk(self, data: bytes) -> None:
         """From the worker."""
+        self._ahead += len(data)
+        self.progress = monotonic()
         if self._closed:
             return
         if self._on_chunk is None:

@@ -65,6 +65,7 @@ class _TemplateLife:
     def __init__(self, process: Process, spec: PoolSpec) -> None:
         loop = asyncio.get_running_loop()
         self.process = process
+        self._threads = spec.config.threads
         self.gone: asyncio.Future[int] = loop.create_future()
         self._loop = loop
         self._ready: asyncio.Future[None] = loop.create_future()
@@ -116,7 +117,9 @@ class _TemplateLife:
         finally:
             theirs.close()
             os.close(descriptor)
-        return Process(pid, front, page, tell=self._tell_end)
+        # as in start_process: several run() at a time cannot share one mark, on either side
+        marks = page if self._threads == 1 else None
+        return Process(pid, front, marks, tell=self._tell_end)
 
     def _tell_end(self, pid: int, on_exit: OnExit) -> None:
         if pid in self._ends:

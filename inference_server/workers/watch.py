@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from inference_server.workers.answers import timed_out
 from inference_server.workers.spec import PoolSpec
+from inference_server.workers.stream import Stream
 
 if TYPE_CHECKING:
     from inference_server.workers.worker import Worker
@@ -21,7 +23,8 @@ class Watch:
     """One timer, which runs only while the worker has something in hand.
 
     The scoring timeout counts from the start of run(); at the limit the caller is answered, and a worker that
-    goes on for the grace is killed. WORKER_TIMEOUT counts from when the worker took the request, and kills.
+    goes on for the grace is killed. WORKER_TIMEOUT counts from when the worker took the request, and kills; in a
+    stream it counts anew with every chunk.
     """
 
     def __init__(self, worker: Worker, spec: PoolSpec, loop: asyncio.AbstractEventLoop) -> None:
@@ -65,8 +68,28 @@ class Watch:
                 worker.kill(f"one request took longer than WORKER_TIMEOUT, {self._worker_timeout:g} s")
                 return
             again = min(again, limits[0], limits[1] if now < limits[1] else self._late(seq, limits[1], now))
+        for stream in worker.streams():
+            due = self._stream_due(stream)
+            if now >= due:
+                worker.kill(
+                    "a generator made no progress for WORKER_TIMEOUT, or went on after its reader had left"
+                )
+                return
+            again = min(again, due)
         if worker.in_hand:  # else the next request starts the watch again
             self.timer = self._loop.call_later(max(again - now, LEAST_SECONDS), self._look)
+
+    def _stream_due(self, stream: Stream) -> float:
+        """Until when a generator may take for its next chunk; what it owes to a slow reader does not count.
+
+        One whose reader has left is given what a run() would get, since it can end only where it yields.
+        """
+        limits = []
+        if self._worker_timeout > 0 and not stream.waits_for_reader:
+            limits.append(stream.progress + self._worker_timeout)
+        if stream.left_at and self._scoring:
+            limits.append(stream.left_at + self._scoring + self._grace)
+        return min(limits, default=inf)
 
     def _late(self, seq: int, due: float, now: float) -> float:
         """Answer for a run() that was to end at `due`; returns when to look again."""

@@ -280,9 +280,9 @@ class Worker:
         if self._streams and not self.ended.done() and self._fetch():
             self._calls.progress()
 
-    def _fetch(self) -> bool:
+    def _fetch(self, settled: bool = False) -> bool:
         """Whether there were answers that the worker has finished but not sent."""
-        finished = self._page.unsent(self._channel.received) if self._page is not None else b""
+        finished = self._page.unsent(self._channel.received, settled) if self._page is not None else b""
         if finished:
             self._channel.feed_ahead(finished)
         return bool(finished)
@@ -323,6 +323,10 @@ class Worker:
             return [(seq, taken, began)]
         first = next(iter(self.in_hand))  # not taken yet: it is being read, or the worker hangs between two
         return [(first, self.in_hand[first].sent, 0.0)]
+
+    def streams(self) -> list[Stream]:
+        """The streams that are not complete."""
+        return list(self._streams.values())
 
     def catch_up(self) -> None:
         """Take in all that the worker has said until now."""
@@ -376,7 +380,7 @@ class Worker:
             return
         self._process.ended = True
         self._channel.drain()
-        self._fetch()
+        self._fetch(settled=True)
         started, waiting = self._sort_in_hand()
         step = "" if self.ready.done() else f"{self._script}: {self.doing}"
         self._move(WorkerState.STOPPED, "")

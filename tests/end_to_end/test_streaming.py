@@ -265,3 +265,56 @@ def test_a_worker_that_dies_midway_cuts_the_answer(serve: Serve) -> None:
         with pytest.raises((EOFError, ConnectionResetError)):
             talk.chunk()
     wait_for(lambda: free(server))
+
+
+HANGS = """
+    import json, time
+
+    def init():
+        pass
+
+    def run(data):
+        if json.loads(data) == "hang":
+            return hang()
+        return data
+
+    def hang():
+        yield "first"
+        time.sleep(600)
+"""
+
+
+def hangs(server: Server) -> Talk:
+    talk = Talk(server)
+    talk.send(post(b'"hang"'))
+    talk.head()
+    assert talk.chunk() == b"first"
+    return talk
+
+
+def test_a_generator_that_hangs_is_ended_by_the_worker_timeout(serve: Serve) -> None:
+    server = serve(HANGS, env={"WORKER_TIMEOUT": "1"})
+    with hangs(server):
+        assert server.score("next").json() == '"next"'
+    assert "a generator made no progress" in server.log()
+
+
+def test_a_generator_that_hangs_when_its_reader_has_left_is_ended_like_a_run(serve: Serve) -> None:
+    server = serve(HANGS, "--stall_grace_ms", "200", env={"SCORING_TIMEOUT_MS": "500"})
+    hangs(server).close()
+    assert server.score("next").json() == '"next"'
+    assert server.workers()[0]["restarts"] == 1
+
+
+def test_a_large_item_is_bounded_by_the_reader_too(serve: Serve) -> None:
+    server = serve("def init(): pass\n\ndef run(data):\n    yield 'x' * 100_000_000\n    yield 'end'\n")
+    front = server.front_pid()
+    before = resident(front)
+    with Talk(server, receive_buffer=4096) as talk:
+        talk.send(post(b"1"))
+        talk.head()
+        total = len(talk.chunk())
+        assert resident(front) - before < 16 << 20
+        while chunk := talk.chunk():
+            total += len(chunk)
+    assert total == 100_000_003

@@ -98,8 +98,8 @@ def test_async_scripts_have_one_loop_for_their_life(serve: Serve) -> None:
 # ---------------------------------------------------------------- threads
 
 
-@pytest.mark.parametrize("kind", ["def", "async def"])
-def test_threads_let_run_calls_overlap(serve: Serve, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "preload"), [("def", "false"), ("async def", "false"), ("def", "true")])
+def test_threads_let_run_calls_overlap(serve: Serve, kind: str, preload: str) -> None:
     script = f"""
         import asyncio, json, time
         def init(): pass
@@ -107,7 +107,7 @@ def test_threads_let_run_calls_overlap(serve: Serve, kind: str) -> None:
             {"await asyncio.sleep(0.5)" if "async" in kind else "time.sleep(0.5)"}
             return json.loads(data)
     """
-    server = serve(script, "--threads", "4")
+    server = serve(script, "--threads", "4", env={"WORKER_PRELOAD": preload})
     began = time.monotonic()
     asked = [Asking(server, number) for number in range(8)]
     assert [each.reply().json() for each in asked] == list(range(8))

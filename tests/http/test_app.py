@@ -64,7 +64,7 @@ def test_head_of_health() -> None:
 @pytest.mark.parametrize("state", [state for state in ServerState if state is not ServerState.READY])
 def test_not_healthy(state: ServerState) -> None:
     got = ask("/", app=build_app(facts(replace(STARTING, state=state))))
-    assert (got.status_code, got.text) == (503, "worker 1 is loading score.py")
+    assert (got.status_code, got.text) == (503, "Starting: the first worker is not ready yet")
     assert got.headers["retry-after"] == "1"
 
 
