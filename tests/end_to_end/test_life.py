@@ -37,6 +37,8 @@ def refused(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it stopped listening while this connection was being made
+        return False
     return False
 
 
