@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Dict
 
 from inference_server.scoring.config import ScoringConfig
@@ -81,32 +82,32 @@ def _operation(name: str, description: str, dialect: _Dialect, success: Document
     }
 
 
-class _Dialect:
+class _Dialect(ABC):
     """How one family of versions says what they all say."""
 
+    @abstractmethod
     def frame(self, paths: Document, schemas: Document) -> Document:
         """The top level beside `info`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refers(self, description: str, schema: str) -> Document:
         """A response whose body is one of the schemas."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, description: str) -> Document:
         """A response whose body is text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def healthy(self) -> Document:
         """The health check's response."""
-        raise NotImplementedError
 
+    @abstractmethod
     def payload(self) -> Document:
         """The body of a scoring request."""
-        raise NotImplementedError
 
+    @abstractmethod
     def version_type(self) -> Document:
         """The type of the `version` query parameter."""
-        raise NotImplementedError
 
 
 class _Swagger2(_Dialect):

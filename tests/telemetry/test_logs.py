@@ -52,7 +52,7 @@ def test_each_logger_goes_to_its_stream() -> None:
         access.info('"GET /score HTTP/1.1"')
         access.info('"GET / HTTP/1.1"')
         error.info("three")
-        logging.getLogger("some.library").info("four")
+        logging.getLogger("some.package").info("four")
         logging.getLogger("azure.core").info("chatter")
         """
     )
@@ -63,7 +63,7 @@ def test_each_logger_goes_to_its_stream() -> None:
     ]
     assert [line.split("] ", 1)[1] for line in err.splitlines()] == [
         "gunicorn.error - three",
-        "some.library - four",
+        "some.package - four",
     ]
 
 
