@@ -31,6 +31,7 @@ from inference_server.settings import Settings
 from inference_server.telemetry import logs
 from inference_server.telemetry.access import Access, NoAccess, open_access
 from inference_server.telemetry.insights import Insights, InsightsConfig, open_insights
+from inference_server.telemetry.ledger import Ledger
 from inference_server.telemetry.metrics import Metrics
 from inference_server.telemetry.output import standard
 from inference_server.workers.pool import Observer
@@ -132,9 +133,8 @@ class Engine:
             health_app=build_health_app(facts),
             heads=heads,
             cors=cors,
-            access=access,
+            ledger=Ledger(access, self.counted),
             metrics=self.metrics,
-            scored=self.counted,
             warn=logger.warning,
             limits=limits(settings),
             timeouts=Timeouts(
@@ -179,7 +179,7 @@ class Engine:
 
     async def close(self, grace: float) -> None:
         """Write what is still to be written: the log, and telemetry for at most `grace` seconds."""
-        self.site.access.flush()
+        self.site.ledger.flush()
         if self.site.insights is not None:
             await asyncio.to_thread(self.site.insights.shutdown, grace)
 

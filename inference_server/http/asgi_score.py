@@ -16,6 +16,9 @@ from inference_server.http.head import RequestHead
 from inference_server.http.identity import Identity
 from inference_server.http.site import Site
 from inference_server.messages import Answer, AnswerStream, Peer, ScoringRequest
+from inference_server.telemetry.access import About
+
+_UNNAMED = About("", "", "", "", "", False)  # the server around this application writes its own lines
 
 
 class ClientLeft(Exception):
@@ -48,7 +51,8 @@ async def score(site: Site, head: RequestHead, scope: Any, receive: Any, send: A
         if gone is not None:
             gone.cancel()
     latency = monotonic() - arrived
-    scoring.count(site, answer, request, latency, sent)
+    entry = (_UNNAMED, answer.status, sent, sent, False, latency, sent, request, answer)
+    site.ledger.note(entry, asyncio.get_running_loop().call_soon)
     if site.insights is not None:
         scoring.tell_insights(site.insights, scope.get("scheme", "http"), head, identity, answer, latency)
 

@@ -425,34 +425,43 @@ class ScoringProtocol(asyncio.Protocol):
     # ------------------------------------------------------------ counting
 
     def _note(self, answer: Answer, length: int | None, head_bytes: int, sent: int = 0) -> None:
+        """A scoring request has its answer."""
         site = self.site
-        head = self._head
         status = answer.status
         latency = monotonic() - self._arrived
-        bytes_out = head_bytes + (sent if length is None else length)
-        scoring.count(site, answer, self._request, latency, bytes_out)
-        self._log(status, length, latency, status != 405 and status != 431, sent)
+        entry = (
+            self._about or self._name(),
+            status,
+            length,
+            sent,
+            status != 405 and status != 431,
+            latency,
+            head_bytes + (sent if length is None else length),
+            self._request,
+            answer,
+        )
+        site.ledger.note(entry, self.loop.call_soon)
         if site.insights is not None:
-            scoring.tell_insights(site.insights, self.scheme, head, self._identity, answer, latency)
+            scoring.tell_insights(site.insights, self.scheme, self._head, self._identity, answer, latency)
 
     def _note_app(self, status: int, body_bytes: int, head_bytes: int) -> None:
+        """So has one of another route."""
         latency = monotonic() - self._arrived
         path = self._head.path
         scored = path == "/swagger.json" and status != 405 and status != 431
         route = path if status not in (404, 405) else "other"
-        self.site.metrics.route(route).answered(status, latency, 0, head_bytes + body_bytes)
+        sent = head_bytes + body_bytes
+        self.site.metrics.route(route).answered(status, latency, 0, sent)
         if status != 200 or path not in PROBES:
-            self._log(status, body_bytes, latency, scored)
+            entry = (self._about or self._name(), status, body_bytes, 0, scored, latency, sent, None, None)
+            self.site.ledger.note(entry, self.loop.call_soon)
 
-    def _log(self, status: int, length: int | None, latency: float, scored: bool, sent: int = 0) -> None:
-        known = self._about
-        if known is None:
-            head = self._head
-            referer, agent = head.get(b"referer") or b"", head.get(b"user-agent") or b""
-            known = self._about = about(self.client, head.request_line, referer, agent)
-        access = self.site.access
-        if access.record(known, status, length, latency * 1000, scored, sent):
-            self.loop.call_soon(access.flush)
+    def _name(self) -> About:
+        """What the log says of requests with this head."""
+        head = self._head
+        referer, agent = head.get(b"referer") or b"", head.get(b"user-agent") or b""
+        self._about = found = about(self.client, head.request_line, referer, agent)
+        return found
 
 
 def _address(address: tuple[str, int] | None) -> str:

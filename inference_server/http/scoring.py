@@ -84,16 +84,3 @@ def _tell(
     host = (head.get(b"host") or b"").decode("latin-1")
     url = f"{scheme}://{host}{head.target.decode('latin-1')}"
     insights.request(head.path, url, head.method, status, time.time() - latency, latency, *ids, body)
-
-
-def count(site: Site, answer: Answer, request: ScoringRequest | None, latency: float, bytes_out: int) -> None:
-    """Add an answered request to the metrics."""
-    run_ms = answer.exec_ms
-    site.scored.answered(
-        answer.status,
-        latency,
-        request.sent - request.arrived if request is not None and request.sent else None,
-        run_ms * 0.001 if run_ms is not None else None,
-        request.body_bytes if request is not None else 0,
-        bytes_out,
-    )

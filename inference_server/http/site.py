@@ -13,9 +13,9 @@ from inference_server.endpoint.endpoint import Endpoint
 from inference_server.http.answers import AnswerHeads
 from inference_server.http.cors import Cors
 from inference_server.http.limits import Limits
-from inference_server.telemetry.access import Access
 from inference_server.telemetry.insights import Insights
-from inference_server.telemetry.metrics import DeploymentMetrics, Metrics
+from inference_server.telemetry.ledger import Ledger
+from inference_server.telemetry.metrics import Metrics
 
 AsgiApp = Callable[[Any, Any, Any], Any]
 
@@ -45,9 +45,8 @@ class Site:
     health_app: AsgiApp
     heads: AnswerHeads
     cors: Cors
-    access: Access
-    metrics: Metrics
-    scored: DeploymentMetrics  # of the scoring route
+    ledger: Ledger
+    metrics: Metrics  # of all routes but the scoring one
     warn: Callable[[str], None]  # one log line about a request
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)

@@ -6,9 +6,9 @@ A scoring request leaves two, any other request the second one only:
     2026-01-31 09:15:02,417 I [4711] gunicorn.access - 127.0.0.1 - - [31/Jan/2026:10:15:02 +0100]
         "POST /score HTTP/1.1" 200 12 "-" "curl/8.5.0"                                   (one line)
 
-Two calls of the logging module cost some 40 µs a request, these lines 1.5. `AccessLog` keeps the text
-until the end of the event loop's turn and writes once. A custom logging.json may want these lines as
-records: `LoggedAccess` has the same shape over real loggers.
+Two calls of the logging module cost some 40 µs a request, these lines less than one: they are made at the end
+of the event loop's turn, of what the ledger holds, and what they share is formatted once. A custom logging.json
+may want these lines as records: `LoggedAccess` has the same shape over real loggers.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
+from inference_server.messages import Answer, ScoringRequest
 from inference_server.scoring.logs import HEALTH_PROBE, SERVER, level_number
 from inference_server.telemetry.output import Writer
 
 ACCESS = "gunicorn.access"
 COMBINED = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"'
+KEPT_BYTES = 1024  # of a head that is kept
 _UNSAFE = re.compile('[\x00-\x1f"\\\\\x7f-\xff]')
 
 
@@ -37,56 +41,56 @@ class About(NamedTuple):
     shown: bool  # False: a health probe, which has no access line
 
 
-def about(host: str, request_line: bytes, referer: bytes, agent: bytes) -> About:
-    """`host` is the client's address; `request_line` is `METHOD target HTTP/1.1` as received.
+# What an answered request leaves behind. A plain tuple: one is made per request.
+Entry = tuple[
+    About,
+    int,  # status
+    int | None,  # the body's length in bytes; None when it was streamed
+    int,  # bytes of a streamed body that were sent
+    bool,  # whether it has the first of the two lines: a request for anything but `/` that was routed
+    float,  # seconds from its arrival to its answer
+    int,  # bytes sent, the head included
+    ScoringRequest | None,
+    Answer | None,  # None: not a request of the scoring route
+]
 
-    Worth keeping for as long as a connection brings the same head.
-    """
+
+def about(host: str, request_line: bytes, referer: bytes, agent: bytes) -> About:
+    """`host` is the client's address; `request_line` is `METHOD target HTTP/1.1` as received."""
+    short = len(request_line) + len(referer) + len(agent) <= KEPT_BYTES
+    return (_kept if short else _made)(host, request_line, referer, agent)
+
+
+def _made(host: str, request_line: bytes, referer: bytes, agent: bytes) -> About:
     request, referer_text, agent_text = _safe(request_line), _safe(referer) or "-", _safe(agent) or "-"
     shown = not (HEALTH_PROBE in request or HEALTH_PROBE in referer_text or HEALTH_PROBE in agent_text)
     return About(host or "-", request.rpartition(" ")[0], request, referer_text, agent_text, shown)
 
 
+_kept = lru_cache(maxsize=1024)(_made)  # clients send the same head again and again, over many connections
+
+
 class Access(Protocol):
-    """What a protocol does with a request that was answered."""
+    """What becomes of the requests that were answered in one turn of the event loop."""
 
-    def record(
-        self, about: About, status: int, length: int | None, duration_ms: float, scored: bool, sent: int = 0
-    ) -> bool:
-        """Note one answered request.
-
-        `length` is the body's length in bytes, None when it was streamed (`sent` then says how much of it was
-        sent); `scored` asks for the first of the two lines: a request for anything but `/` that was routed.
-        True when a `flush()` is now due that was not before.
-        """
-
-    def flush(self) -> None:
-        """Write what was noted; once per turn of the event loop."""
+    def write(self, entries: Sequence[Entry]) -> None: ...
 
 
 class AccessLog:
     """The default lines, straight to `writer`. `pid` is the process the lines name.
 
-    A request costs one tuple when it is answered; the text of a turn is made at its end, under one time.
+    All lines of a turn have one time. Requests alike, one after the other, differ in their duration only: the
+    text around it is kept from one to the next.
     """
 
     def __init__(self, writer: Writer, pid: int) -> None:
         self._writer = writer
         self._names = (f" I [{pid}] {SERVER} - ", f" I [{pid}] {ACCESS} - ")
-        self._noted: list[tuple[About, int, int | None, float, bool, int]] = []
         self._second = -1
         self._date = self._clock = ""  # of this second
 
-    def record(
-        self, about: About, status: int, length: int | None, duration_ms: float, scored: bool, sent: int = 0
-    ) -> bool:
-        """See `Access.record`."""
-        noted = self._noted
-        noted.append((about, status, length, duration_ms, scored, sent))
-        return len(noted) == 1
-
-    def flush(self) -> None:
-        """See `Access.flush`."""
+    def write(self, entries: Sequence[Entry]) -> None:
+        """See `Access.write`."""
         now = int(time.time() * 1000)
         second = now // 1000
         if second != self._second:
@@ -94,19 +98,31 @@ class AccessLog:
             self._date = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))
             self._clock = _clock(second)
         stamp = f"{self._date},{now % 1000:03d}"
-        server, access, clock = stamp + self._names[0], stamp + self._names[1], self._clock
         lines = []
-        for (host, asked, request, referer, agent, shown), status, length, ms, scored, sent in self._noted:
-            if scored:
-                lines.append(f"{server}{asked} {status} {ms:.3f}ms {'N/A' if length is None else length}\n")
-            if shown:
-                size = sent if length is None else length
-                lines.append(
-                    f'{access}{host} - - {clock} "{request}" {status} {size} "{referer}" "{agent}"\n'
-                )
-        self._noted.clear()
-        if lines:
-            self._writer.write("".join(lines).encode())
+        alike: tuple[object, ...] = ()
+        for entry in entries:
+            if alike != entry[:5]:
+                alike = entry[:5]
+                before, after = self._around(entry, stamp)
+            lines.append(f"{before}{entry[5] * 1000:.3f}{after}" if before else after)
+        text = "".join(lines)
+        if text:
+            self._writer.write(text.encode())
+
+    def _around(self, entry: Entry, stamp: str) -> tuple[str, str]:
+        """What stands before and after the duration; before is empty where no duration is shown."""
+        about, status, length, sent, scored = entry[:5]
+        access = ""
+        if about.shown:
+            size = sent if length is None else length
+            access = (
+                f'{stamp}{self._names[1]}{about.host} - - {self._clock} "{about.request}" '
+                f'{status} {size} "{about.referer}" "{about.agent}"\n'
+            )
+        if not scored:
+            return "", access
+        shown = "N/A" if length is None else length
+        return f"{stamp}{self._names[0]}{about.asked} {status} ", f"ms {shown}\n{access}"
 
 
 class LoggedAccess:
@@ -121,41 +137,33 @@ class LoggedAccess:
         self._server = logging.getLogger(SERVER)
         self._access = logging.getLogger(ACCESS)
 
-    def record(
-        self, about: About, status: int, length: int | None, duration_ms: float, scored: bool, sent: int = 0
-    ) -> bool:
-        """See `Access.record`."""
-        if scored:
-            size = "N/A" if length is None else length
-            self._server.info("%s %d %.3fms %s", about.asked, status, duration_ms, size)
-        if self._access.isEnabledFor(logging.INFO):
-            method, _, target = about.asked.partition(" ")
-            path, _, query = target.partition("?")
-            version = about.request.rpartition(" ")[2]
-            size = sent if length is None else length
-            atoms = {"h": about.host, "l": "-", "u": "-", "t": _clock(int(time.time())), "r": about.request}
-            atoms |= {"m": method, "U": path, "q": query, "H": version, "s": str(status), "B": str(size)}
-            atoms |= {"b": str(size), "f": about.referer, "a": about.agent}
-            atoms |= {"D": str(int(duration_ms * 1000)), "M": str(int(duration_ms)), "p": f"<{self._pid}>"}
-            atoms |= {"T": str(int(duration_ms / 1000)), "L": f"{duration_ms / 1000:.6f}"}
-            self._access.info(COMBINED, atoms)
-        return False
+    def write(self, entries: Sequence[Entry]) -> None:
+        """See `Access.write`."""
+        for about, status, length, sent, scored, seconds, *_ in entries:
+            if scored:
+                shown = "N/A" if length is None else length
+                self._server.info("%s %d %.3fms %s", about.asked, status, seconds * 1000, shown)
+            if self._access.isEnabledFor(logging.INFO):
+                self._access.info(
+                    COMBINED, self._atoms(about, status, sent if length is None else length, seconds)
+                )
 
-    def flush(self) -> None:
-        """Records are written one by one."""
+    def _atoms(self, about: About, status: int, size: int, seconds: float) -> dict[str, str]:
+        method, _, target = about.asked.partition(" ")
+        path, _, query = target.partition("?")
+        version = about.request.rpartition(" ")[2]
+        atoms = {"h": about.host, "l": "-", "u": "-", "t": _clock(int(time.time())), "r": about.request}
+        atoms |= {"m": method, "U": path, "q": query, "H": version, "s": str(status), "B": str(size)}
+        atoms |= {"b": str(size), "f": about.referer, "a": about.agent}
+        atoms |= {"D": str(int(seconds * 1e6)), "M": str(int(seconds * 1000)), "p": f"<{self._pid}>"}
+        return atoms | {"T": str(int(seconds)), "L": f"{seconds:.6f}"}
 
 
 class NoAccess:
-    """For a log level above INFO, which these lines have: nothing is noted."""
+    """For a log level above INFO, which these lines have."""
 
-    def record(
-        self, about: About, status: int, length: int | None, duration_ms: float, scored: bool, sent: int = 0
-    ) -> bool:
-        """See `Access.record`."""
-        return False
-
-    def flush(self) -> None:
-        """There is nothing."""
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Nothing is written."""
 
 
 def open_access(logging_config: str | None, level: str, writer: Writer, pid: int) -> Access:

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from inference_server.lifecycle import ServerState, WorkerState
 from inference_server.messages import HealthReport
 from inference_server.telemetry import names
+from inference_server.telemetry.access import Entry
 from inference_server.telemetry.names import DURATION_BOUNDS
 
 SCORE_ROUTE = "/score"
@@ -103,28 +104,25 @@ class DeploymentMetrics:
         self.timeouts = 0
         self.restarts = dict.fromkeys(names.RESTART_REASONS, 0)
 
-    def answered(
-        self,
-        status: int,
-        latency_s: float,
-        queue_s: float | None = None,
-        run_s: float | None = None,
-        bytes_in: int = 0,
-        bytes_out: int = 0,
-    ) -> None:
-        """One answer; None where the request never reached a worker, or run() gave no time."""
+    def count(self, entries: Iterable[Entry]) -> None:
+        """Those of `entries` that are of the scoring route."""
         route = self.route
         statuses = route.statuses
-        statuses[status] = statuses.get(status, 0) + 1
-        route.latency.note(latency_s)
-        if queue_s is not None:
-            self.queue.note(queue_s)
-        if run_s is not None:
-            self.run.note(run_s)
-        route.received += bytes_in
-        route.sent += bytes_out
-        if len(route.latency.noted) >= NOTED:
-            for durations in (route.latency, self.queue, self.run):
+        latency, queue, run = route.latency, self.queue, self.run
+        for _, status, _, _, _, seconds, bytes_out, request, answer in entries:
+            if answer is None:
+                continue
+            statuses[status] = statuses.get(status, 0) + 1
+            latency.note(seconds)
+            route.sent += bytes_out
+            if request is not None:
+                route.received += request.body_bytes
+                if request.sent:
+                    queue.note(request.sent - request.arrived)
+            if answer.exec_ms is not None:
+                run.note(answer.exec_ms * 0.001)
+        if len(latency.noted) >= NOTED:
+            for durations in (latency, queue, run):
                 durations.count()
 
     def timed_out(self) -> None:

@@ -3,43 +3,40 @@ from __future__ import annotations
 import logging
 import os
 import re
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_server.scoring.logs import RootAccessFilter
-from inference_server.telemetry.access import AccessLog, LoggedAccess, NoAccess, about, open_access
+from inference_server.telemetry.access import AccessLog, Entry, LoggedAccess, NoAccess, about, open_access
 from inference_server.telemetry.output import Writer
 
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} I \[4711\] "
 CLOCK = r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
 
 
-def lines_of(*requests: dict[str, Any]) -> list[str]:
+def lines_of(*entries: Entry) -> list[str]:
     reader, end = os.pipe()
     log = AccessLog(Writer(end), 4711)
-    dues = [log.record(**request) for request in requests]
-    assert dues.count(True) <= 1
-    if any(dues):
-        log.flush()
+    log.write(entries)
     os.close(end)
     log._writer.write(b"END\n")
     return os.read(reader, 1 << 16).decode().removesuffix("END\n").splitlines(keepends=True)
 
 
-def asked(**changed: Any) -> dict[str, Any]:
-    """The arguments of one `record`."""
-    head: dict[str, Any] = {
-        "host": "127.0.0.1",
-        "request_line": b"POST /score?a=1 HTTP/1.1",
-        "referer": b"",
-        "agent": b"curl/8.5.0",
-    }
-    answer: dict[str, Any] = {"status": 200, "length": 12, "duration_ms": 3.14159, "scored": True}
-    head |= {name: changed.pop(name) for name in list(changed) if name in head}
-    return {"about": about(**head), **answer, **changed}
+def asked(
+    host: str = "127.0.0.1",
+    request_line: bytes = b"POST /score?a=1 HTTP/1.1",
+    referer: bytes = b"",
+    agent: bytes = b"curl/8.5.0",
+    status: int = 200,
+    length: int | None = 12,
+    sent: int = 0,
+    scored: bool = True,
+    seconds: float = 0.00314159,
+) -> Entry:
+    return (about(host, request_line, referer, agent), status, length, sent, scored, seconds, 0, None, None)
 
 
 def test_a_scoring_request_leaves_its_two_lines() -> None:
@@ -99,8 +96,7 @@ def test_any_bytes_make_printable_lines(line: bytes, referer: bytes, agent: byte
 def test_with_a_logging_json_the_lines_are_records(caplog: pytest.LogCaptureFixture) -> None:
     log = LoggedAccess(4711)
     with caplog.at_level(logging.INFO):
-        assert log.record(**asked()) is False
-        assert log.record(**asked(length=None, sent=5, scored=False)) is False
+        log.write([asked(), asked(length=None, sent=5, scored=False)])
     server, access, streamed = caplog.records
     assert (server.name, server.getMessage()) == ("azmlinfsrv", "POST /score?a=1 200 3.142ms 12")
     assert access.name == "gunicorn.access"

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from inference_server.lifecycle import ServerState, WorkerState
-from inference_server.messages import HealthReport, WorkerReport
+from inference_server.messages import Answer, Head, HealthReport, ScoringRequest, WorkerReport
 from inference_server.telemetry import names
+from inference_server.telemetry.access import Entry, about
 from inference_server.telemetry.metrics import DeploymentMetrics, Metrics
 from tests.tools import ROOT, require_tool
 
@@ -39,10 +41,29 @@ def samples(metrics: Metrics) -> dict[str, float]:
     }
 
 
+def scored(
+    status: int, seconds: float, queued: float | None, run_ms: float | None, bytes_in: int, bytes_out: int
+) -> Entry:
+    """What a scoring request leaves in the ledger; `queued` None: it never reached a worker."""
+    request = ScoringRequest(cast(Head, None), [], bytes_in, 1.0, lambda answer: None)
+    request.sent = 1.0 + queued if queued is not None else 0.0
+    answer = Answer(status, b"", exec_ms=run_ms)
+    return (
+        about("h", b"POST /score HTTP/1.1", b"", b""),
+        status,
+        0,
+        0,
+        True,
+        seconds,
+        bytes_out,
+        request,
+        answer,
+    )
+
+
 def test_an_answer_is_counted_everywhere(metrics: Metrics, blue: DeploymentMetrics) -> None:
-    blue.answered(200, 0.004, 0.0002, 0.003, 120, 30)
-    blue.answered(200, 0.02, 0.001, 0.01, 80, 30)
-    blue.answered(503, 0.0001, bytes_in=10)
+    blue.count([scored(200, 0.004, 0.0002, 3, 120, 30), scored(200, 0.02, 0.001, 10, 80, 30)])
+    blue.count([scored(503, 0.0001, None, None, 10, 0)])
     metrics.route("/swagger.json").answered(200, 0.001, bytes_out=500)
     metrics.route("/swagger.json").answered(404, 0.001)
     seen = samples(metrics)
@@ -86,7 +107,7 @@ def test_gauges_are_asked_when_read(metrics: Metrics, blue: DeploymentMetrics) -
 
 
 def test_the_format_follows_the_accept_header(metrics: Metrics, blue: DeploymentMetrics) -> None:
-    blue.answered(200, 0.004)
+    blue.count([scored(200, 0.004, None, None, 0, 0)])
     text, kind = metrics.render()
     assert kind.startswith("text/plain; version=0.0.4")
     assert text.endswith(b"\n")
@@ -119,7 +140,7 @@ def test_every_metric_is_documented() -> None:
 @pytest.mark.system
 def test_promtool_accepts_the_page(metrics: Metrics, blue: DeploymentMetrics) -> None:
     promtool = require_tool("promtool", "prometheus")
-    blue.answered(200, 0.004, 0.0002, 0.003, 120, 30)
+    blue.count([scored(200, 0.004, 0.0002, 3, 120, 30)])
     metrics.route("/").answered(200, 0.001)
     done = subprocess.run([promtool, "check", "metrics"], input=metrics.render()[0], capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
