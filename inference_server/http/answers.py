@@ -40,7 +40,9 @@ _FAILED = {
 # An ASGI server adds these itself.
 _CONNECTION_NAMES = frozenset((b"server", b"date", b"connection", b"transfer-encoding"))
 
-_Key = tuple[int, bytes, bool | None, bytes, bool, bool]
+# Status, type and failed flag of an answer; the rest only where it is not what most answers are.
+_Key = tuple[int, bytes, bool | None] | tuple[int, bytes, bool | None, bytes, bool, bool]
+_TIMED = b"%bContent-Length: %d\r\nx-ms-run-fn-exec-ms: %.3f\r\n%b%b%b\r\n"
 
 
 def bodyless(status: int) -> bool:
@@ -94,29 +96,22 @@ class AnswerHeads:
             self._turn()
         status = answer.status
         streamed = answer.stream is not None
-        key = (status, answer.content_type, answer.failed, version, keep_alive, streamed)
-        prefix = self._prefixes.get(key)
-        if prefix is None:
-            prefix = self._prefix(key)
+        key: _Key = (status, answer.content_type, answer.failed)
+        if streamed or not keep_alive or version != b"HTTP/1.1":
+            key = (*key, version, keep_alive, streamed)
+        prefix = self._prefixes.get(key) or self._keep(key, answer, version, keep_alive)
         more = answer.headers
         if more:
             more = _OURS.sub(b"", more)
             if status == 304:
                 more = _ENTITY.sub(b"", more)
         exec_ms = answer.exec_ms
-        if streamed or status == 204 or status == 304 or status < 200:
-            timing = b"" if exec_ms is None else b"x-ms-run-fn-exec-ms: %.3f\r\n" % exec_ms
+        if exec_ms is not None and status == 200 and not streamed:
+            return _TIMED % (prefix, len(answer.body), exec_ms, ids, cors, more)
+        timing = b"" if exec_ms is None else b"x-ms-run-fn-exec-ms: %.3f\r\n" % exec_ms
+        if streamed or bodyless(status):
             return b"%b%b%b%b%b\r\n" % (prefix, timing, ids, cors, more)
-        if exec_ms is None:
-            return b"%bContent-Length: %d\r\n%b%b%b\r\n" % (prefix, len(answer.body), ids, cors, more)
-        return b"%bContent-Length: %d\r\nx-ms-run-fn-exec-ms: %.3f\r\n%b%b%b\r\n" % (
-            prefix,
-            len(answer.body),
-            exec_ms,
-            ids,
-            cors,
-            more,
-        )
+        return b"%bContent-Length: %d\r\n%b%b%b%b\r\n" % (prefix, len(answer.body), timing, ids, cors, more)
 
     def header_list(self, answer: Answer, ids: bytes, cors: bytes = b"") -> list[tuple[bytes, bytes]]:
         """The same headers for an ASGI server, without those that such a server adds itself."""
@@ -152,14 +147,13 @@ class AnswerHeads:
             lines += b"Connection: keep-alive\r\n"
         return lines
 
-    def _prefix(self, key: _Key) -> bytes:
-        status, content_type, failed, version, keep_alive, streamed = key
-        lines = self._first_lines(status, version, keep_alive)
-        lines += self._version
-        if content_type and status != 304:
-            lines += b"Content-Type: %b\r\n" % content_type
-        lines += _FAILED[failed]
-        if streamed and version == b"HTTP/1.1" and not bodyless(status):
+    def _keep(self, key: _Key, answer: Answer, version: bytes, keep_alive: bool) -> bytes:
+        """The lines that all answers of this second with the same key begin with."""
+        lines = self._first_lines(answer.status, version, keep_alive) + self._version
+        if answer.content_type and answer.status != 304:
+            lines += b"Content-Type: %b\r\n" % answer.content_type
+        lines += _FAILED[answer.failed]
+        if answer.stream is not None and version == b"HTTP/1.1" and not bodyless(answer.status):
             lines += b"Transfer-Encoding: chunked\r\n"
         if len(self._prefixes) >= _MOST_PREFIXES:
             self._prefixes.clear()

@@ -43,6 +43,7 @@ class RequestHead:
         "keep_alive",
         "method",
         "path",
+        "plain",
         "query",
         "request_line",
         "target",
@@ -67,6 +68,8 @@ class RequestHead:
         self.is_score = path == "/score"
         self.timeout_ms = fields.get(TIMEOUT_HEADER)
         self.given_ids = None if _HAS_IDS.isdisjoint(fields) else GivenIds(*map(fields.get, ID_NAMES))
+        # Nothing but its body makes one request with this head different from another: a worker answers it.
+        self.plain = self.given_ids is None and (method == "POST" or method == "GET")
         self._identity: Identity | None = None
         # How the body is framed and what becomes of the connection: known after `_frame`.
         self.content_length = 0

@@ -283,22 +283,17 @@ class ScoringProtocol(asyncio.Protocol):
             )
             return
         site = self.site
-        self._identity = identity = new_identity() if head.given_ids is None else head.identity()
-        if head.given_ids is not None or (head.method != "POST" and head.method != "GET"):
+        if head.plain:
+            self._identity = identity = new_identity()
+        else:
+            self._identity = identity = head.identity()
             answer = scoring.answer_without_worker(site, head, identity)
             if answer is not None:
                 self._answer(answer)
                 return
-        request = ScoringRequest(
-            head,
-            pieces,
-            size,
-            self._arrived,
-            self._answer,
-            identity,
-            self.peer,
+        self._request = request = ScoringRequest(
+            head, pieces, size, self._arrived, self._answer, identity, self.peer
         )
-        self._request = request
         if head.timeout_ms is not None or site.request_timeout:
             scoring.set_deadline(site, request)
         site.endpoint.submit(request)
@@ -315,8 +310,8 @@ class ScoringProtocol(asyncio.Protocol):
         cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
         raw = site.heads.render(answer, self._identity.lines, cors, head.version, not self._last)
         body = answer.body
-        if head.method == "HEAD" or (answer.status != 200 and answers.bodyless(answer.status)):
-            body = b""
+        if answer.status != 200 or not head.plain:
+            body = body if answers.framing(answer, head.method, head.version) != answers.NO_BODY else b""
         if len(body) < JOIN_BYTES:
             self.transport.write(raw + body)
         else:

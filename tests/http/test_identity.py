@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from inference_server.http.head import scan
-from inference_server.http.identity import Identity, new_uuid
+from inference_server.http.identity import Identity, new_identity
 from inference_server.http.limits import Limits
 
 U = "U"  # a new UUID
@@ -103,7 +103,7 @@ def test_too_long(lines: list[bytes], refusal: str, expected: dict[str, str]) ->
 
 
 def test_uuids_are_of_version_4_and_never_repeat() -> None:
-    made = [new_uuid() for _ in range(2000)]
+    made = [new_identity().request_id for _ in range(2000)]
     assert len(set(made)) == len(made)
     for text in made:
         read = uuid.UUID(text)
@@ -114,15 +114,15 @@ def test_uuids_are_of_version_4_and_never_repeat() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_makes_ids_of_its_own() -> None:
-    new_uuid()  # a block is waiting
+    new_identity()  # a block is waiting
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writing, new_uuid().encode())
+        os.write(writing, new_identity().request_id.encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
         theirs = pipe.read()
     os.waitpid(child, 0)
     assert len(theirs) == 36
-    assert theirs not in [new_uuid() for _ in range(256)]
+    assert theirs not in [new_identity().request_id for _ in range(256)]
