@@ -54,7 +54,8 @@ class Channel:
         self._filled = 0
         self._page = page
         view = memoryview(page) if page is not None else memoryview(bytearray(wire.PAGE_BYTES))
-        self.cells = view[: wire.OUTBOX].cast("Q")
+        self.cells = view[: wire.LEFT].cast("Q")
+        self.left = view[wire.LEFT : wire.OUTBOX]  # see wire.LEFT
         self._outbox = view[wire.OUTBOX :]
         self.before_wait: Callable[[], None] = lambda: None  # called when this process has nothing at hand
         self.mine = True  # not in a forked child
@@ -158,18 +159,19 @@ class Channel:
 
     # ------------------------------------------------------------ marks
 
-    def take(self, seq: int) -> bool:
-        """Note that `seq` is in hand. False when the front has withdrawn it: it must not be run.
+    def take(self, seq: int) -> int:
+        """Note that `seq` is in hand, since the time returned (monotonic ns). 0 when the front has withdrawn it: it
+        must not be run.
 
         The mark is written before the withdrawal is read, and the front reads the mark after it has written
         the withdrawal: whatever the order, at most one of the two sides goes on with the request.
         """
         cells = self.cells
         cells[wire.BEGAN] = 0
-        cells[wire.TAKEN] = monotonic_ns()
+        cells[wire.TAKEN] = taken = monotonic_ns()
         cells[wire.MARK] = seq
         withdrawn = cells[wire.WITHDRAW]
-        return not withdrawn or seq < withdrawn
+        return taken if not withdrawn or seq < withdrawn else 0
 
     # ------------------------------------------------------------ writing
 
@@ -240,9 +242,8 @@ def record(
     status: int = 0,
     flags: int = 0,
     content_type: int = 0,
-    exec_ms: float = 0.0,
     headers: int = 0,
     body: int = 0,
 ) -> bytes:
     """The fixed header of a record to the front; `headers` and `body` are lengths in bytes."""
-    return wire.TO_FRONT.pack(kind, flags, content_type, seq, status, exec_ms, headers, body)
+    return wire.TO_FRONT.pack(kind, flags, content_type, seq, status, 0.0, 0.0, 0.0, headers, body)

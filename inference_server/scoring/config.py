@@ -29,6 +29,12 @@ class ScoringConfig(NamedTuple):
     development: bool = False  # error answers carry location and traceback
     debug_port: Optional[int] = None  # where a debugger listens; the worker connects and waits for it
     server_version: str = ""
+    max_batch_size: int = 1  # rows of one run() call; more than 1 switches batching on
+    max_batch_bytes: int = 64 * 1024 * 1024  # of the bodies that are taken at a time
+    batching: str = "auto"  # which way: auto, run_batch, rows or off
+    batch_proof: bool = True  # rows are merged only once answers were compared
+    batch_reexecution: bool = True  # a batch that fails is run again in parts
+    proof_dir: str = ""  # where mismatches are kept; "": a folder in the system's temporary one
 
     def to_json(self) -> bytes:
         return json.dumps(self._asdict()).encode()

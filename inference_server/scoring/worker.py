@@ -20,6 +20,10 @@ from inference_server.scoring.stream import NextControl, send_stream
 
 logger = logging.getLogger("azmlinfsrv")
 
+# An answer, the milliseconds of run() if its value could be turned into one, the microseconds of decoding the
+# request before it and of encoding the value after it.
+Timed = Tuple[Answer, Optional[float], float, float]
+
 
 class Worker:
     """Owns the script and the channel; run() is called on the main thread, one request at a time."""
@@ -48,17 +52,18 @@ class Worker:
         """One request, from its record to its answer."""
         channel = self.channel
         seq = request.seq
-        if not channel.take(seq):
+        taken = channel.take(seq)
+        if not taken:
             channel.put(record(wire.WITHDRAWN, seq))
             return
-        answer, exec_ms = self._answer(request)
+        answer, exec_ms, decode_us, encode_us = self._answer(request, taken)
         if not channel.mine:  # run() forked, and this is the child: the answer is its parent's to give
             os._exit(0)
         body = answer.body
         if isinstance(body, bytes):
-            channel.put(*pack_head(wire.ANSWER, seq, answer, exec_ms, len(body)), body)
+            channel.put(*pack_head(wire.ANSWER, seq, answer, len(body), exec_ms, decode_us, encode_us), body)
             return
-        channel.put(*pack_head(wire.STREAM, seq, answer, exec_ms, 0))
+        channel.put(*pack_head(wire.STREAM, seq, answer, 0, exec_ms))
         broke = send_stream(channel, seq, body, self._control_of(seq))
         if broke is not None:
             self._tell_failure(seq, broke)
@@ -66,17 +71,18 @@ class Worker:
     def _control_of(self, seq: int) -> NextControl:
         return lambda wait: self.channel.next_control(seq, wait)
 
-    def _answer(self, request: Record) -> Tuple[Answer, Optional[float]]:
-        """The answer, and how many milliseconds run() took when its value could be turned into one."""
+    def _answer(self, request: Record, taken: int) -> Timed:
+        """The answer to what was taken at `taken`, and how long it took."""
         _, method, _, query, meta, body, _ = request
         cells = self.channel.cells
         try:
             arguments = self.script.arguments(Request(wire.METHODS[method], query, body, meta))
         except errors.BadInput as refused:
-            return refused.answer, None
+            return refused.answer, None, 0.0, 0.0
         except BaseException as error:
-            return self._internal(error), None
+            return self._internal(error), None, 0.0, 0.0
         began = cells[wire.BEGAN] = monotonic_ns()
+        decode_us = (began - taken) * 1e-3
         try:
             result = self._limit.run(self._run, arguments)
         except (ScoringTimeout, TimeoutError) as error:
@@ -84,22 +90,24 @@ class Worker:
             answer = errors.timed_out(self.config.scoring_timeout_ms)
             # a script may raise TimeoutError for its own reasons
             answer.timed_out = isinstance(error, ScoringTimeout)
-            return answer, None
+            return answer, None, decode_us, 0.0
         except BaseException as error:
             self._tell_failure(request.seq, error)
-            return errors.script_failed(error), None
-        exec_ms = (monotonic_ns() - began) * 1e-6
+            return errors.script_failed(error), None, decode_us, 0.0
+        ended = monotonic_ns()
+        exec_ms = (ended - began) * 1e-6
         cells[wire.BEGAN] = 0
         try:
             answer = answer_of(result)
         except errors.Unserializable as error:
-            return self._internal(error), None
+            return self._internal(error), None, decode_us, 0.0
         except BaseException as error:
             self._tell_failure(request.seq, error)
-            return errors.script_failed(error), None
+            return errors.script_failed(error), None, decode_us, 0.0
+        encode_us = (monotonic_ns() - ended) * 1e-3
         if self._collects and answer.status < 400:
             self._tell(request.seq, lambda: records.of_model_data(self._inputs(arguments), result))
-        return answer, exec_ms
+        return answer, exec_ms, decode_us, encode_us
 
     def _inputs(self, arguments: Dict[str, Any]) -> Any:
         """What collected data shows as the input: the plain argument, or all of them in schema mode."""
@@ -136,7 +144,13 @@ def send_entry(channel: Channel, seq: int, entry: Dict[str, Any]) -> None:
 
 
 def pack_head(
-    kind: int, seq: int, answer: Answer, exec_ms: Optional[float], body_bytes: int
+    kind: int,
+    seq: int,
+    answer: Answer,
+    body_bytes: int,
+    exec_ms: Optional[float],
+    decode_us: float = 0.0,
+    encode_us: float = 0.0,
 ) -> Tuple[bytes, bytes]:
     """The record header of an answer, and its header block of CRLF-ended lines."""
     flags = 0 if answer.failed is None else wire.FAILED_TRUE if answer.failed else wire.FAILED_FALSE
@@ -153,7 +167,16 @@ def pack_head(
     if lines:
         headers = "".join([f"{name}: {value}\r\n" for name, value in lines]).encode("latin-1")
     head = wire.TO_FRONT.pack(
-        kind, flags, content_type, seq, answer.status, exec_ms or 0.0, len(headers), body_bytes
+        kind,
+        flags,
+        content_type,
+        seq,
+        answer.status,
+        exec_ms or 0.0,
+        decode_us,
+        encode_us,
+        len(headers),
+        body_bytes,
     )
     return head, headers
 

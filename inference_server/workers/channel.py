@@ -15,8 +15,8 @@ READ_BYTES = 64 * 1024
 JOIN_BYTES = 64 * 1024  # below this, one copy is cheaper than a list of pieces for the kernel
 PIECES = 512  # per system call; the least IOV_MAX in use is 1024
 
-# kind, flags, content type code, seq, status, run() milliseconds, headers, body
-OnRecord = Callable[[int, int, int, int, int, float, bytes, bytes], None]
+# kind, flags, content type code, seq, status, milliseconds of run(), microseconds of decoding, of encoding, headers, body
+OnRecord = Callable[[int, int, int, int, int, float, float, float, bytes, bytes], None]
 
 
 logger = logging.getLogger("azmlinfsrv")
@@ -45,7 +45,7 @@ class FrontChannel:
         self._data = b""
         self._body: bytearray | None = None  # a body too large for one read, being filled
         self._have = 0
-        self._head: tuple[int, int, int, int, int, float, int, int] | None = None
+        self._head: tuple[int, int, int, int, int, float, float, float, int, int] | None = None
         self._headers = b""
         self.received = 0  # bytes of the stream, since the beginning
         self._ahead = 0  # bytes of it that were fed before the socket brought them
@@ -193,21 +193,23 @@ class FrontChannel:
         on_record = self._on_record
         while end - at >= header_bytes:
             head = unpack(data, at)
-            headers_bytes = head[6]
+            headers_bytes = head[8]
             body_at = at + header_bytes + headers_bytes
-            body_end = body_at + head[7]
+            body_end = body_at + head[9]
             if body_end > end:
-                if body_at > end or head[7] < READ_BYTES:
+                if body_at > end or head[9] < READ_BYTES:
                     break
                 self._head = head
                 self._headers = data[at + header_bytes : body_at]
-                self._body = bytearray(head[7])
+                self._body = bytearray(head[9])
                 self._have = end - body_at
                 self._body[: self._have] = data[body_at:]
                 at = end
                 break
             headers = data[at + header_bytes : body_at] if headers_bytes else b""
-            on_record(head[0], head[1], head[2], head[3], head[4], head[5], headers, data[body_at:body_end])
+            kind, flags, content_type, seq, status, exec_ms, decode_us, encode_us, _, _ = head
+            body = data[body_at:body_end]
+            on_record(kind, flags, content_type, seq, status, exec_ms, decode_us, encode_us, headers, body)
             at = body_end
         self._data = data[at:] if at < end else b""
 
@@ -241,6 +243,5 @@ class FrontChannel:
         assert head is not None
         assert body is not None
         self._head = self._body = None
-        kind, flags, content_type, seq, status, exec_ms, _, _ = head
         # a bytearray serves wherever bytes do here; turning it into bytes would copy a large body once more
-        self._on_record(kind, flags, content_type, seq, status, exec_ms, self._headers, cast(bytes, body))
+        self._on_record(*head[:8], self._headers, cast(bytes, body))

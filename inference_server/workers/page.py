@@ -17,7 +17,7 @@ class Page:
     def __init__(self, page: mmap.mmap) -> None:
         self._page = page
         self._seen = (0, 0)
-        self._cells = memoryview(page)[: wire.OUTBOX].cast("Q")
+        self._cells = memoryview(page)[: wire.LEFT].cast("Q")
 
     @property
     def mark(self) -> int:

@@ -144,7 +144,9 @@ class _TemplateLife:
         content_type: int,
         tag: int,
         status: int,
-        ms: float,
+        exec_ms: float,
+        decode_us: float,
+        encode_us: float,
         headers: bytes,
         body: bytes,
     ) -> None:

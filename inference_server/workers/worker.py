@@ -157,6 +157,8 @@ class Worker:
         seq: int,
         status: int,
         exec_ms: float,
+        decode_us: float,
+        encode_us: float,
         headers: bytes,
         body: bytes,
     ) -> None:

@@ -48,7 +48,9 @@ class Front:
         content: int,
         seq: int,
         status: int,
-        ms: float,
+        exec_ms: float,
+        decode_us: float,
+        encode_us: float,
         headers: bytes,
         body: bytes,
     ) -> None:
