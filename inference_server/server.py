@@ -69,6 +69,8 @@ def pool_spec(settings: Settings) -> PoolSpec:
         max_requests=workers.max_requests,
         max_requests_jitter=workers.max_requests_jitter,
         max_worker_rss=workers.max_worker_rss,
+        max_queue_delay=settings.batch.max_queue_delay_ms / 1000,
+        devices=settings.devices,
     )
 
 

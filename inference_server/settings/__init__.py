@@ -4,6 +4,7 @@
 the JSON configuration file, that over the default.
 """
 
+from inference_server.settings.batch import BatchSettings
 from inference_server.settings.declare import Declared
 from inference_server.settings.groups import (
     HttpSettings,
@@ -23,6 +24,7 @@ __all__ = [
     "DECLARED",
     "SECTIONS",
     "BadSettings",
+    "BatchSettings",
     "Declared",
     "HttpSettings",
     "ListenSettings",

@@ -10,13 +10,17 @@ from typing import Any
 
 from inference_server.settings import config_file
 from inference_server.settings.config_file import ConfigFile
-from inference_server.settings.declare import Declared
+from inference_server.settings.declare import BAD_VALUE_EXIT, Declared
 from inference_server.settings.groups import LOG_LEVELS
 from inference_server.settings.problems import BadSettings, block
 from inference_server.settings.record import DECLARED, SECTIONS, Settings
 
 _KEY_SHAPE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 KEY_ACCEPTED = ("Valid Application Insights instrumentation key provided.",)
+NO_DEVICE = "cuda asks for CUDA devices, but this process sees none: use cpu, or leave --devices out"
+NOT_PINNED = (
+    "WORKER_PRELOAD forks all workers from one process: --devices shows every device to every worker."
+)
 KEY_REFUSED = (
     "Invalid Application Insights instrumentation key provided.",
     "Application Insights has been disabled.",
@@ -107,6 +111,13 @@ def _checked(settings: Settings) -> Settings:
     key = settings.telemetry.app_insights_key
     valid = bool(_KEY_SHAPE.fullmatch(key))
     changes["telemetry.app_insights_enabled"] = enabled and valid
+    devices = settings.devices
+    if settings.batch.devices == "cuda" and not devices:
+        raise BadSettings([block("devices", NO_DEVICE, settings.given["batch.devices"])], BAD_VALUE_EXIT)
+    if devices and settings.batch.devices != "cpu" and "workers.worker_count" not in settings.given:
+        changes["workers.worker_count"] = len(devices)
+    if len(devices) > 1 and settings.workers.preload:
+        settings = settings.noting(NOT_PINNED)
     settings = settings.changed(changes)
     if enabled and key:
         settings = replace(settings, key_lines=KEY_ACCEPTED if valid else KEY_REFUSED)

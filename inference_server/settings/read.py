@@ -15,6 +15,7 @@ _TRUE = {"true", "t", "1", "yes", "y", "on"}
 _FALSE = {"false", "f", "0", "no", "n", "off"}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])i?)?B?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+_DEVICE = re.compile(r"\d+|(GPU|MIG)-[0-9a-zA-Z/-]+")
 _OLDEST_PYTHON = (3, 8)  # the oldest a worker runs on
 _SAY_VERSION = "import sys; print('%d %d' % sys.version_info[:2])"
 
@@ -89,6 +90,17 @@ def one_of(*words: str) -> Callable[[str], str]:
         return word
 
     return read
+
+
+def devices(value: str) -> str:
+    """Numbers or names of CUDA devices separated by commas, `cuda`, `cpu`, or nothing."""
+    word = value.strip().lower()
+    if word in ("", "cuda", "cpu"):
+        return word
+    names = [name.strip() for name in value.split(",")]
+    if all(_DEVICE.fullmatch(name) for name in names) and len(set(names)) == len(names):
+        return ",".join(names)
+    raise ValueError(f"expects cuda, cpu or device numbers separated by commas (0,1), got {value!r}")
 
 
 def python(value: str) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 from inference_server import __version__
 from inference_server.scoring.config import ScoringConfig
+from inference_server.settings.batch import BatchSettings
 from inference_server.settings.declare import Declared, declarations
+from inference_server.settings.devices import chosen
 from inference_server.settings.groups import (
     HttpSettings,
     ListenSettings,
@@ -27,6 +29,7 @@ SECTIONS: dict[str, type[Any]] = {
     "listen": ListenSettings,
     "workers": WorkerSettings,
     "queue": QueueSettings,
+    "batch": BatchSettings,
     "http": HttpSettings,
     "telemetry": TelemetrySettings,
     "supervisor": SupervisorSettings,
@@ -46,6 +49,7 @@ class Settings:
     listen: ListenSettings = field(default_factory=ListenSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
+    batch: BatchSettings = field(default_factory=BatchSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
@@ -117,7 +121,18 @@ class Settings:
             development=self.script.development,
             debug_port=self.script.debug_port,
             server_version=self.server_version,
+            max_batch_size=self.batch.rows,
+            max_batch_bytes=self.batch.max_batch_bytes,
+            batching=self.batch.batching,
+            batch_proof=self.batch.batch_proof,
+            batch_reexecution=self.batch.batch_reexecution,
+            proof_dir=self.batch.proof_dir,
         )
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What the workers get as CUDA_VISIBLE_DEVICES, in turn; (): nothing is set."""
+        return chosen(self.batch.devices, self.environment)
 
     def worker_environment(self) -> dict[str, str]:
         """The whole environment of a worker: the server's own, with what scripts expect the server to leave there.

@@ -193,7 +193,7 @@ class Pool:
 
     async def _boot(self, slot: Slot) -> Worker:
         """Start a process and wait until its script is loaded. Raises StartError."""
-        worker = Worker(slot.number, await self._process(), self.spec, self._calls)
+        worker = Worker(slot.number, await self._process(slot.number), self.spec, self._calls)
         slot.coming = worker
         limit = self.spec.boot_timeout
         try:
@@ -213,11 +213,11 @@ class Pool:
         self.facts = worker.ready.result()
         return worker
 
-    async def _process(self) -> Process:
+    async def _process(self, number: int) -> Process:
         try:
             if self._template is not None:
                 return await self._template.fork()
-            return await start_process(self.spec)
+            return await start_process(self.spec, number)
         except OSError as error:
             raise StartError(f"a worker cannot be started: {error}") from error
 

@@ -109,13 +109,13 @@ def make_page() -> tuple[mmap.mmap, int]:
     return mmap.mmap(descriptor, wire.PAGE_BYTES), descriptor
 
 
-async def start_process(spec: PoolSpec, template: bool = False) -> Process:
+async def start_process(spec: PoolSpec, number: int = 0, template: bool = False) -> Process:
     """Start the interpreter on the bootstrap file. Raises StartError when it cannot run or does not connect."""
     arguments = [spec.python, BOOTSTRAP, "--parent", str(os.getpid())]
     if template:
         arguments.append("--template")
     if spec.channel == "tcp" and not template:
-        return await _start_tcp(spec, arguments)
+        return await _start_tcp(spec, arguments, spec.environment_of(number))
     front, theirs = socket.socketpair()
     # several run() at a time have several requests in hand, which one mark cannot tell apart
     page, descriptor = make_page() if spec.config.threads == 1 or template else (None, None)
@@ -125,7 +125,7 @@ async def start_process(spec: PoolSpec, template: bool = False) -> Process:
         passed.append(descriptor)
         arguments += ["--page", str(descriptor)]
     try:
-        popen = _popen(spec, arguments, dict(spec.environment), passed)
+        popen = _popen(spec, arguments, spec.environment_of(number), passed)
     except StartError:
         front.close()
         raise
@@ -136,13 +136,13 @@ async def start_process(spec: PoolSpec, template: bool = False) -> Process:
     return Process(popen.pid, front, page, popen)
 
 
-async def _start_tcp(spec: PoolSpec, arguments: list[str]) -> Process:
+async def _start_tcp(spec: PoolSpec, arguments: list[str], environment: dict[str, str]) -> Process:
     """The worker connects back over loopback and proves itself with a token that only it was given."""
     token = secrets.token_hex(32)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         arguments += ["--connect", str(listener.getsockname()[1])]
-        popen = _popen(spec, arguments, {**spec.environment, wire.TOKEN_VARIABLE: token}, [])
+        popen = _popen(spec, arguments, {**environment, wire.TOKEN_VARIABLE: token}, [])
         try:
             sock = await asyncio.wait_for(accept(listener, token, popen), CONNECT_SECONDS)
         except BaseException as error:

@@ -25,3 +25,17 @@ class PoolSpec:
     max_requests: int = 0  # a worker is replaced after so many; 0: never
     max_requests_jitter: int = 0
     max_worker_rss: int = 0  # bytes; a larger worker is replaced; 0: no limit
+    max_queue_delay: float = 0.0  # how long a batch that is not full may wait for more
+    devices: tuple[str, ...] = ()  # CUDA_VISIBLE_DEVICES of the workers, in turn; (): as in `environment`
+
+    @property
+    def batches(self) -> bool:
+        """Whether a worker may run several requests together."""
+        return self.config.max_batch_size > 1
+
+    def environment_of(self, number: int) -> dict[str, str]:
+        """The environment of worker `number`, from 1; 0: of the process that all are forked from."""
+        if not self.devices:
+            return dict(self.environment)
+        device = self.devices[(number - 1) % len(self.devices)] if number else ",".join(self.devices)
+        return {**self.environment, "CUDA_VISIBLE_DEVICES": device}
