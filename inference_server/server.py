@@ -19,6 +19,7 @@ from inference_server import __version__
 from inference_server.endpoint.deployment import Deployment
 from inference_server.endpoint.endpoint import Endpoint
 from inference_server.errors import StartError
+from inference_server.http import health
 from inference_server.http.answers import AnswerHeads
 from inference_server.http.app import AppFacts, build_app, build_health_app
 from inference_server.http.cors import Cors
@@ -133,6 +134,7 @@ class Engine:
             endpoint=self.endpoint,
             app=build_app(facts),
             health_app=build_health_app(facts),
+            probes=health.probes(self._health),
             heads=heads,
             cors=cors,
             ledger=Ledger(access, self.counted),

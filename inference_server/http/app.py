@@ -140,22 +140,19 @@ def _probes(facts: AppFacts) -> list[Route]:
 
     def route(path: str, reply: Reply) -> Route:
         async def handle(request: Request) -> Response:
-            answer = reply(request)
-            answer.headers += b"Cache-Control: no-store\r\n"
-            return _response(facts, answer, from_scope(request.scope).identity().lines)
+            return _response(facts, reply(request), from_scope(request.scope).identity().lines)
 
         return Route(path, handle, methods=["GET", "HEAD"])
 
-    routes = [
-        route("/livez", lambda _: health.live(facts.health())),
-        route("/readyz", lambda _: health.ready(facts.health())),
-        route("/startupz", lambda _: health.startup(facts.health())),
-    ]
+    def probe(path: str, answer: Callable[[], Answer]) -> Route:
+        return route(path, lambda _: answer())
+
+    routes = [probe(path, answer) for path, answer in health.probes(facts.health).items()]
     if (metrics := facts.metrics) is not None:
 
         def exposition(request: Request) -> Answer:
             body, content_type = metrics(request.headers.get("accept", ""))
-            return Answer(200, body, content_type.encode("latin-1"), failed=None)
+            return Answer(200, body, content_type.encode("latin-1"), failed=None, headers=health.NO_STORE)
 
         routes.append(route("/metrics", exposition))
     return routes

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 
 from inference_server.lifecycle import ServerState
 from inference_server.messages import Answer, HealthReport, WorkerReport
 
 LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE  # a person reads it too
+NO_STORE = b"Cache-Control: no-store\r\n"
 _TEXT = b"text/plain; charset=utf-8"
 _HTML = b"text/html; charset=utf-8"
 _UNHEALTHY = {
@@ -22,6 +25,15 @@ def root(report: HealthReport) -> Answer:
     if report.state is ServerState.READY:
         return Answer(200, b"Healthy", _HTML, failed=None)
     return Answer(503, _UNHEALTHY[report.state], _TEXT, failed=None, headers=b"Retry-After: 1\r\n")
+
+
+def probes(health: Callable[[], HealthReport]) -> dict[str, Callable[[], Answer]]:
+    """The routes for machines, by path. They are never refused for what the caller sends along."""
+    return {
+        "/livez": lambda: live(health()),
+        "/readyz": lambda: ready(health()),
+        "/startupz": lambda: startup(health()),
+    }
 
 
 def live(report: HealthReport) -> Answer:
@@ -47,7 +59,7 @@ def _answer(status: int, report: HealthReport) -> Answer:
         "queued": report.queued,
         "workers": [_worker(worker) for worker in report.workers],
     }
-    return Answer(status, orjson.dumps(body, option=LAYOUT), failed=None)
+    return Answer(status, orjson.dumps(body, option=LAYOUT), failed=None, headers=NO_STORE)
 
 
 def _worker(report: WorkerReport) -> dict[str, object]:

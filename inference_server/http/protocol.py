@@ -277,12 +277,14 @@ class ScoringProtocol(asyncio.Protocol):
         self.due = NEVER
         if not head.keep_alive or not self.site.timeouts.keep_alive:
             self._last = True
-        if not head.is_score or self._health_only:
-            self._call = AppCall(
-                self, self.site.health_app if self._health_only else self.site.app, head, pieces
-            )
-            return
         site = self.site
+        if not head.is_score or self._health_only:
+            probe = site.probes.get(head.path)
+            if probe is not None and (head.method == "GET" or head.method == "HEAD"):
+                self._answer_probe(probe())
+            else:
+                self._call = AppCall(self, site.health_app if self._health_only else site.app, head, pieces)
+            return
         if head.plain:
             self._identity = identity = new_identity()
         else:
@@ -318,6 +320,14 @@ class ScoringProtocol(asyncio.Protocol):
             self.transport.writelines((raw, body))
         self._note(answer, len(body), len(raw))
         self._finish()
+
+    def _answer_probe(self, answer: Answer) -> None:
+        """Health has a lane of its own: it must be quick whatever else is to be done."""
+        head = self._head
+        raw = self.site.heads.render(answer, head.identity().lines, b"", head.version, not self._last)
+        body = b"" if head.method == "HEAD" else answer.body
+        self.transport.write(raw + body)
+        self.app_answered(answer.status, [], body, len(raw))
 
     def _begin_stream(self, answer: Answer) -> None:
         head = self._head

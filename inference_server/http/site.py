@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
@@ -13,6 +13,7 @@ from inference_server.endpoint.endpoint import Endpoint
 from inference_server.http.answers import AnswerHeads
 from inference_server.http.cors import Cors
 from inference_server.http.limits import Limits
+from inference_server.messages import Answer
 from inference_server.telemetry.insights import Insights
 from inference_server.telemetry.ledger import Ledger
 from inference_server.telemetry.metrics import Metrics
@@ -43,6 +44,7 @@ class Site:
     endpoint: Endpoint
     app: AsgiApp  # every route but the scoring one
     health_app: AsgiApp
+    probes: Mapping[str, Callable[[], Answer]]  # health by path, answered with no detour over the application
     heads: AnswerHeads
     cors: Cors
     ledger: Ledger
