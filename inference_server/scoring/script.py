@@ -63,15 +63,19 @@ class Script:
     swaggers: Dict[str, Any]  # "2", "3", "3.1" -> document; filled by init()
     arguments: Arguments
     run: Callable[..., Any]
+    module: ModuleType  # where run() was found
+    user_run: Callable[..., Any]  # as written; `run` is it with all that its calls need around it
+    parameters: Parameters  # of user_run
 
     def __init__(self, module: ModuleType, file: str, config: ScoringConfig) -> None:
         self.file = file
         self._config = config
         self._init = _callable(module, "init", file)
-        self._user_run = _callable(_home_of_run(module), "run", file)
+        self.module = _home_of_run(module)
+        self.user_run = _callable(self.module, "run", file)
         logger.info("Found user script at %s", file)
-        self._parameters = _parameters(self._user_run)
-        self.mode = _mode(self._user_run)
+        self.parameters = _parameters(self.user_run)
+        self.mode = _mode(self.user_run)
         self.swaggers = {}
         self.accepts_options = self.accepts_head = self.mode == RAW
         self.needs_content_type = self.mode == SCHEMA
@@ -95,7 +99,7 @@ class Script:
         logger.info("Users's init has completed successfully")
         self._choose_calls()  # init() may have imported flask
         try:
-            self.swaggers = swagger.prepare(self._config, self._user_run if self.mode == SCHEMA else None)
+            self.swaggers = swagger.prepare(self._config, self.user_run if self.mode == SCHEMA else None)
         except UserScriptError as error:
             server_log.error(error.summary)
             raise
@@ -103,8 +107,8 @@ class Script:
 
     def _choose_calls(self) -> None:
         """Pick `arguments` and `run`, and with them what must travel."""
-        config, parameters = self._config, self._parameters
-        run = _completed(self._user_run)
+        config, parameters = self._config, self.parameters
+        run = _completed(self.user_run)
         stage: Optional[raw.Stage] = None
         if self.mode == RAW or raw.flask_is_used(user_folders(config)):
             stage = raw.Stage(os.path.dirname(self.file), config.threads)
@@ -125,7 +129,7 @@ class Script:
         if self.mode == SCHEMA:
             return (
                 "run() is decorated with @input_schema. Server will invoke it with the following arguments: "
-                f"{', '.join(self._parameters.names)}."
+                f"{', '.join(self.parameters.names)}."
             )
         return "run() is not decorated. Server will invoke it with the input in JSON string."
 

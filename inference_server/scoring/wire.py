@@ -64,6 +64,7 @@ SHAPE = 4  # what came with it has another shape, or other values beside its row
 DRAIN = 5
 BYTES = 6  # as many bytes as are taken at a time
 SPLIT = 7  # part of a batch that failed, or a request that is to run alone
+PROVING = 8  # one by one, since the script's rows are not proven independent
 
 # flags of ANSWER and STREAM
 FAILED_FALSE = 1  # x-ms-run-function-failed: False
@@ -86,6 +87,7 @@ WITHDRAW = 3  # written by the front: do not start this seq or a later one (0: s
 SENT = 4  # bytes of this worker's stream that were sent before the outbox's first byte
 FILLED = 5  # bytes of whole records in the outbox
 ALONE = 6  # by a worker that batches: seq of the request whose run() call it has to itself now; 0: none
+CHECKING = 7  # 1 while run() is called only to compare answers: it is nobody's request
 CELLS = 8
 # Then a ring of bytes, one for each seq modulo LEFT_SLOTS: the front writes 0 when it sends that seq and 1 when its
 # caller has left. Only a worker that batches reads it.
