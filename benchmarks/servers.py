@@ -7,18 +7,22 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks import processes
-from benchmarks.environments import python_of
+from benchmarks.environments import MODEL, python_of
 from benchmarks.load.lone import Connection
-from benchmarks.workloads import RESULTS, Workload
+from benchmarks.workloads import MODULES, RESULTS, Workload
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "benchmarks" / "work"
 START_SECONDS = 60.0
+
+
+Command = Callable[[Path, int, str], list[str]]
+EVERY = ("tiny", "mlp", "body", "stream")
 
 
 @dataclass(frozen=True)
@@ -30,19 +34,38 @@ class Server:
     environment: str
     route: str
     health: str
-    command: Callable[[Path, int, str], list[str]]
-    workloads: tuple[str, ...] = ("tiny", "mlp", "body", "stream")
+    command: Command
+    workloads: tuple[str, ...] = EVERY
+    variables: Mapping[str, str] = field(default_factory=dict)  # for its process, beside the common ones
 
 
-def _azmlinfsrv(*more: str) -> Callable[[Path, int, str], list[str]]:
+# Which of the scripts in benchmarks/work serves a workload where score.py does not.
+SCRIPTS = {"stream": "score_stream.py"}
+BATCH_SCRIPTS = {"encoder": "score_batch.py", "lengths": "score_pad.py"}
+
+
+BATCH_SIZES = {"mlp": 64}  # elsewhere 16
+
+
+def azmlinfsrv(*more: str, scripts: Mapping[str, str] = SCRIPTS) -> Command:
+    """The command line of ours and of azureml-inference-server-http, which is the same."""
+
     def command(folder: Path, port: int, workload: str) -> list[str]:
-        script = "score_stream.py" if workload == "stream" else "score.py"
+        script = scripts.get(workload, "score.py")
         return [f"{folder}/azmlinfsrv", "--entry_script", script, "--port", str(port), *more]
 
     return command
 
 
-def _python(script: str, *before: str) -> Callable[[Path, int, str], list[str]]:
+def _batching(scripts: Mapping[str, str]) -> Command:
+    def command(folder: Path, port: int, workload: str) -> list[str]:
+        size = str(BATCH_SIZES.get(workload, 16))
+        return azmlinfsrv("--max_batch_size", size, scripts=scripts)(folder, port, workload)
+
+    return command
+
+
+def _python(script: str, *before: str) -> Command:
     def command(folder: Path, port: int, workload: str) -> list[str]:
         return [f"{folder}/python", script, *before, str(port)]
 
@@ -53,18 +76,50 @@ def _bentoml(folder: Path, port: int, workload: str) -> list[str]:
     return [f"{folder}/bentoml", "serve", "bentoml_app:Score", "--host", "127.0.0.1", "--port", str(port)]
 
 
+_mosec = _python("mosec_app.py", "--address", "127.0.0.1", "--port")
+OURS = Server("ours", "azmlinfsrv (this project)", "ours", "/score", "/livez", azmlinfsrv())
+
 SERVERS = {
     server.name: server
     for server in (
-        Server("ours", "azmlinfsrv (this project)", "ours", "/score", "/livez", _azmlinfsrv()),
-        Server("azureml", "azureml-inference-server-http, 1 worker", "azureml", "/score", "/", _azmlinfsrv()),
+        OURS,
+        replace(
+            OURS,
+            name="ours-batching",
+            title="azmlinfsrv, batching",
+            command=_batching(BATCH_SCRIPTS),
+            workloads=("mlp", "encoder", "lengths"),
+        ),
+        replace(
+            OURS,
+            name="ours-schema",
+            title="azmlinfsrv, batching, `@input_schema`",
+            command=_batching({"mlp": "score_schema.py"}),
+            workloads=("mlp",),
+        ),
+        replace(
+            OURS,
+            name="ours-naive",
+            title="azmlinfsrv, batching, padded to the longest",
+            command=_batching({"lengths": "score_batch.py"}),
+            workloads=("lengths",),
+        ),
+        Server(
+            "azureml",
+            "azureml-inference-server-http, 1 worker",
+            "azureml",
+            "/score",
+            "/",
+            azmlinfsrv(),
+            (*EVERY, "encoder", "lengths"),
+        ),
         Server(
             "azureml-2",
             "azureml-inference-server-http, 2 workers",
             "azureml",
             "/score",
             "/",
-            _azmlinfsrv("--worker_count", "2"),
+            azmlinfsrv("--worker_count", "2"),
         ),
         Server(
             "mosec",
@@ -72,10 +127,29 @@ SERVERS = {
             "mosec",
             "/inference",
             "/",
-            _python("mosec_app.py", "--address", "127.0.0.1", "--port"),
+            _mosec,
+            (*EVERY, "encoder", "lengths"),
         ),
-        Server("litserve", "LitServe", "litserve", "/predict", "/health", _python("litserve_app.py")),
-        Server("bentoml", "BentoML", "bentoml", "/score", "/livez", _bentoml),
+        Server(
+            "mosec-orjson",
+            "mosec, orjson codec",
+            "mosec",
+            "/inference",
+            "/",
+            _mosec,
+            ("mlp",),
+            {"BENCH_CODEC": "orjson"},
+        ),
+        Server(
+            "litserve",
+            "LitServe",
+            "litserve",
+            "/predict",
+            "/health",
+            _python("litserve_app.py"),
+            (*EVERY, "encoder"),
+        ),
+        Server("bentoml", "BentoML", "bentoml", "/score", "/livez", _bentoml, (*EVERY, "encoder")),
         Server(
             "bare",
             "bare protocol + socketpair + JSON worker",
@@ -105,8 +179,8 @@ class Running:
         return Connection(self.port, self.server.route, self.workload.body)
 
 
-def environment(workload: str) -> dict[str, str]:
-    """What every server gets: nothing of the caller's settings, one thread for numpy, the workload's name."""
+def environment(workload: str, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What every server gets: nothing of the caller's settings, one thread for numpy, the workload's module."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -114,11 +188,13 @@ def environment(workload: str) -> dict[str, str]:
     }
     return {
         **kept,
-        "BENCH_WORKLOAD": workload,
+        "BENCH_WORKLOAD": MODULES.get(workload, workload),
+        "BENCH_MODEL": str(MODEL),
         "BENTOML_DO_NOT_TRACK": "1",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONPATH": str(WORK),
+        **(variables or {}),
     }
 
 
@@ -130,7 +206,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(server: Server, workload: Workload) -> Iterator[Running]:
+def running(
+    server: Server, workload: Workload, variables: Mapping[str, str] | None = None
+) -> Iterator[Running]:
     """Start a server, wait for its first right answer, hand it over, end it. Raises RuntimeError when it fails."""
     folder = python_of(server.environment).parent
     port = free_port()
@@ -142,7 +220,7 @@ def running(server: Server, workload: Workload) -> Iterator[Running]:
         process = subprocess.Popen(
             command,
             cwd=WORK,
-            env=environment(workload.name),
+            env=environment(workload.name, {**server.variables, **(variables or {})}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -12,22 +12,25 @@ from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CHUNKS = 100
+TOKENS, LONGEST = 16, 128  # of the encoder's texts
+MODULES = {"lengths": "encoder"}
 
 
 @dataclass(frozen=True)
 class Workload:
     """One kind of request. `right` gets the body of an answer and says whether it is the expected one."""
 
-    name: str  # the module in benchmarks/work
+    name: str  # the module in benchmarks/work, unless MODULES names another
     title: str
     body: bytes
     right: Callable[[bytes], bool]
+    more: tuple[bytes, ...] = ()  # other bodies, sent in turn with the first
 
     def body_file(self) -> Path:
-        """The request's body as a file, for load generators that read one."""
+        """The request's body as a file, for load generators that read one; several bodies are lines."""
         RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{self.name}.json"
-        path.write_bytes(self.body)
+        path = RESULTS / f"{self.name}.json{'l' if self.more else ''}"
+        path.write_bytes(b"\n".join((self.body, *self.more)))
         return path
 
 
@@ -71,4 +74,40 @@ def _stream() -> Workload:
     return Workload("stream", f"stream of {CHUNKS} chunks", json.dumps({"chunks": CHUNKS}).encode(), right)
 
 
-WORKLOADS = {workload.name: workload for workload in (_tiny(), _mlp(), _body(), _stream())}
+def _embedding(answer: bytes) -> bool:
+    """One vector of 384 numbers and length 1."""
+    (vector,) = json.loads(answer)
+    return len(vector) == 384 and abs(sum(number * number for number in vector) - 1) < 1e-3
+
+
+def _text(chance: random.Random, tokens: int) -> bytes:
+    return json.dumps({"data": [[chance.randrange(1000, 20_000) for _ in range(tokens)]]}).encode()
+
+
+def _encoder() -> Workload:
+    title = f"sentence encoder on ONNX Runtime, {TOKENS} tokens"
+    return Workload("encoder", title, _text(random.Random(0), TOKENS), _embedding)
+
+
+def _lengths() -> Workload:
+    """Texts as they come: most are short, some are ten times as long."""
+    chance = random.Random(0)
+    bodies = [_text(chance, min(LONGEST, max(4, round(chance.lognormvariate(2.7, 0.8))))) for _ in range(128)]
+    return Workload(
+        "lengths",
+        f"sentence encoder, texts of 4 to {LONGEST} tokens",
+        bodies[0],
+        _embedding,
+        tuple(bodies[1:]),
+    )
+
+
+WORKLOADS = {
+    workload.name: workload for workload in (_tiny(), _mlp(), _body(), _stream(), _encoder(), _lengths())
+}
+DEVICE = Workload(
+    "device",
+    "a device of its own",
+    b'{"data": [[1.5]]}',
+    lambda answer: bool(json.loads(answer) == [[3.0]]),
+)

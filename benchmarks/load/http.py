@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-def request_bytes(port: int, route: str, body: bytes, method: str = "POST") -> bytes:
-    """A whole request on a connection that stays open."""
+def request_bytes(port: int, route: str, body: bytes, method: str = "POST", more: bytes = b"") -> bytes:
+    """A whole request on a connection that stays open; `more` are whole header lines, each with its end."""
     return (
-        b"%b %b HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-        % (method.encode(), route.encode(), port, len(body), body)
+        b"%b %b HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\n\r\n%b"
+        % (method.encode(), route.encode(), port, more, len(body), body)
     )
 
 
@@ -17,6 +17,7 @@ class Answers:
     def __init__(self) -> None:
         self.buffer = bytearray()
         self.keep = True  # whether the last answer leaves the connection open
+        self.head = b""  # the last answer's status line and headers, in lower case
 
     def feed(self, data: bytes) -> tuple[int, bytes] | None:
         """The next whole answer as status and body (chunks put together), or None while it is not complete."""
@@ -32,6 +33,7 @@ class Answers:
         body, at = found
         status = int(head[9:12])
         self.keep = b"\r\nconnection: close" not in head
+        self.head = head
         del self.buffer[:at]
         return status, body
 
@@ -59,3 +61,10 @@ class Answers:
             at += size + 2
             if size == 0:
                 return b"".join(pieces), at
+
+
+def header(head: bytes, name: str) -> str | None:
+    """The value of a header in `Answers.head`; None when the answer has none."""
+    mark = b"\r\n%b:" % name.lower().encode()
+    start = head.find(mark)
+    return None if start < 0 else head[start + len(mark) :].split(b"\r\n", 1)[0].strip().decode("latin-1")
