@@ -31,6 +31,11 @@ class ChunkReader:
         self._extensions = 0
         self._step = _SIZE
 
+    @property
+    def received(self) -> int:
+        """Bytes of the body that are here."""
+        return self.total - self._left
+
     def feed(self, data: bytes) -> bool:
         """Take the next bytes; True when the body is complete, after which it takes no more.
 

@@ -25,6 +25,7 @@ from inference_server.telemetry.access import About, about
 PIPELINE_BYTES = 64 * 1024  # read ahead of an answer; more is left in the system's buffers
 JOIN_BYTES = 64 * 1024  # a smaller body goes out in one piece with its head
 
+LEAST_RATE = 240  # bytes a second; a client that sends or reads more slowly, on the whole, is taken for stuck
 PROBES = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))  # asked for ever: logged when not 200
 LINGER_SECONDS = 5.0  # a refused client may still be sending; what it sends is read and dropped for so long
 
@@ -132,7 +133,7 @@ class ScoringProtocol(asyncio.Protocol):
             self.transport.abort()
         elif self._paused or self._state == CLOSING:
             taken = self._taken()
-            if taken > self._had_taken:  # slow, but it reads
+            if taken - self._had_taken > LEAST_RATE * self.site.timeouts.write:  # slow, but it reads
                 self._had_taken = taken
                 self.due = now + self.site.timeouts.write
             else:
@@ -252,7 +253,7 @@ class ScoringProtocol(asyncio.Protocol):
             self._pieces.append(data)
             self._missing = missing = missing - len(data)
             if missing:
-                self.due = monotonic() + self.site.timeouts.body
+                self._body_due(self._head.content_length - missing)
                 return
             self._request_complete(self._pieces, self._head.content_length)
             return
@@ -266,7 +267,12 @@ class ScoringProtocol(asyncio.Protocol):
             self._data = chunks.rest
             self._request_complete(chunks.pieces, chunks.total)
         else:
-            self.due = monotonic() + self.site.timeouts.body
+            self._body_due(chunks.received)
+
+    def _body_due(self, received: int) -> None:
+        """When the next part of the body must be here: it may pause, but not trickle for ever."""
+        limit = self.site.timeouts.body
+        self.due = min(monotonic() + limit, self._arrived + limit + received / LEAST_RATE)
 
     # ------------------------------------------------------------ routing
 

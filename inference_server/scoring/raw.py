@@ -62,6 +62,7 @@ def _imported_from(folders: List[str]) -> Iterator[str]:
             and file.startswith(inside)
             and not file.startswith(_OURS)
             and "site-packages" not in file
+            and "dist-packages" not in file
         ):
             yield file
 

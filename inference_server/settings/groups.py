@@ -299,7 +299,11 @@ class HttpSettings:
         flag=True,
     )
     body_timeout: float = setting(
-        60.0, read.number, "How long a body may make no progress.", unit="seconds", flag=True
+        60.0,
+        read.number,
+        "How long a body may make no progress. One that brings less than 240 bytes a second has no longer in all.",
+        unit="seconds",
+        flag=True,
     )
     keep_alive: float = setting(
         75.0, read.number, "How long an idle connection stays open.", unit="seconds", flag=True
@@ -307,7 +311,7 @@ class HttpSettings:
     write_timeout: float = setting(
         60.0,
         read.number,
-        "How long a client may take nothing of an answer that waits for it.",
+        "How long a client may take less than 240 bytes a second of an answer that waits for it.",
         unit="seconds",
         flag=True,
     )

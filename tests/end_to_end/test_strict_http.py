@@ -499,6 +499,7 @@ def test_time_limits_are_settings(serve: Serve) -> None:
         ("half a head", b"POST /score HTTP/1.1\r\nHost: a\r\n"),
         ("trickled head", b"POST /score HTTP/1.1\r\n", b"X: y\r\n"),
         ("half a body", post(b"12345")[:-2]),
+        ("trickled body", b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\n", b"12"),
         ("half a chunk", in_chunks(b"5\r\nab")),
         ("idle", post(b"1")),
         ("idle on another route", b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"),
@@ -510,7 +511,7 @@ def test_time_limits_are_settings(serve: Serve) -> None:
     for thread in threads:
         thread.join()
     assert not [name for name, seconds in took.items() if not 0.3 < seconds < 4], took
-    for name in ("half a head", "trickled head", "half a body", "half a chunk"):
+    for name in ("half a head", "trickled head", "half a body", "trickled body", "half a chunk"):
         assert replies[name].startswith(b"HTTP/1.1 408 "), name
     assert replies["nothing"] == b""
     assert replies["idle"].count(b"HTTP/1.1 ") == 1
@@ -518,12 +519,12 @@ def test_time_limits_are_settings(serve: Serve) -> None:
     assert b"HTTP/1.1 408 " in replies["half a head after an answer"]
     # a body that makes progress may take longer than its limit
     with Talk(server) as talk:
-        data = post(b"1234567")
-        talk.send(data[:-7])
-        for value in data[-7:]:
+        data = post(b"1" * 700)
+        talk.send(data[:-700])
+        for at in range(len(data) - 700, len(data), 100):
             time.sleep(0.12)
-            talk.send(bytes([value]))
-        assert talk.reply().json() == "1234567"
+            talk.send(data[at : at + 100])
+        assert talk.reply().json() == "1" * 700
     slow_reader(server)
 
 
