@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
-COMMANDS: dict[
-    str, Callable[[Sequence[str]], int]
-] = {}  # a first word that is not a flag, and who takes the rest
+# A first word that is not a flag, and the module that takes the rest: its `main(words)` returns the exit code.
+COMMANDS = {
+    "top": "inference_server.cli.top",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,11 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from inference_server.cli.serve import serve
 
         return serve(words)
-    command = COMMANDS.get(words[0])
-    if command is None:
+    module = COMMANDS.get(words[0])
+    if module is None:
         from inference_server.cli.flags import refuse
 
         return refuse(
             f"there is no command {words[0]!r}; to serve a script: azmlinfsrv --entry_script score.py"
         )
-    return command(words[1:])
+    code: int = import_module(module).main(words[1:])
+    return code
