@@ -9,7 +9,7 @@ import socket
 import threading
 from collections import deque
 from time import monotonic_ns
-from typing import Callable, Deque, NamedTuple, Optional
+from typing import Callable, Deque, List, NamedTuple, Optional
 
 from inference_server.scoring import wire
 
@@ -17,6 +17,9 @@ READ_BYTES = 64 * 1024  # below malloc's mmap threshold: a larger buffer costs p
 FLUSH_NS = (
     80000  # an answer leaves at most this long after it is known; both processes work when a few go at a time
 )
+NO_WAIT = getattr(
+    socket, "MSG_DONTWAIT", 0
+)  # where there is none, select() looks: it cannot do so for all descriptors
 
 
 class Record(NamedTuple):
@@ -97,8 +100,40 @@ class Channel:
             if record.kind == wire.STOP and wait:
                 return None
 
+    def gather(self, count: int, size: int) -> List[Record]:
+        """The next record, waited for, and those that have come with or after it: at most `count`, and no more
+        once their bodies have `size` bytes. STOP is the last one. What has come in part is waited for. Raises
+        FrontGone."""
+        found = [self.next()]
+        size -= len(found[0].body)
+        while (
+            len(found) < count
+            and size > 0
+            and found[-1].kind != wire.STOP
+            and (self.at_hand or self._arrived())
+        ):
+            found.append(self.next())
+            size -= len(found[-1].body)
+        return found
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether a record was received, at least in part, that nobody has asked for."""
+        return bool(self._later) or self._at < len(self._data)
+
     def _arrived(self) -> bool:
         if self._at < len(self._data):
+            return True
+        if NO_WAIT:
+            try:
+                data = self._sock.recv(READ_BYTES, NO_WAIT)
+            except (BlockingIOError, InterruptedError):
+                return False
+            except OSError:
+                data = b""
+            if not data:
+                raise FrontGone
+            self._data, self._at = data, 0
             return True
         if not select.select([self._sock], [], [], 0)[0]:
             return False

@@ -89,6 +89,10 @@ def start_script(channel: Channel, config: ScoringConfig) -> Optional[Script]:
     """Load the script and run init(). None when either failed: the front has been told why."""
     global _channel
     _channel = channel
+    if config.threads > 1 and config.max_batch_size > 1:
+        summary = "Batching needs run() on one thread: set either the threads or max_batch_size to 1"
+        say(channel, wire.FAILED, {"summary": summary, "detail": ""})
+        return None
     try:
         logs.setup(config, _forward if config.app_insights_enabled else None)
     except (logconfig.LoggingConfigError, ValueError) as error:
@@ -134,10 +138,15 @@ def serve(channel: Channel, config: ScoringConfig, script: Script) -> None:
         from inference_server.scoring.threaded import ThreadedWorker
 
         worker = ThreadedWorker(channel, config, script)  # type: Worker
+        body = describe(script)
+    elif config.max_batch_size > 1 and config.batching != "off":
+        from inference_server.scoring.batch_start import batch_worker
+
+        worker, body = batch_worker(channel, config, script)
     else:
         worker = Worker(channel, config, script)
+        body = describe(script)
     logger.info("Worker with pid %d ready for serving traffic", os.getpid())
-    body = describe(script)
     channel.put(record(wire.READY, body=len(body)), b"", body)
     channel.flush()
     worker.serve()

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, Callable, Dict, Optional
 
 from inference_server.scoring import coroutines, errors, models, raw, swagger
+from inference_server.scoring.batching.items import batch_function, one_by_one
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.errors import SCRIPT_RAISED, UserScriptError
 from inference_server.scoring.importing import import_script, user_folders
@@ -72,7 +73,12 @@ class Script:
         self._config = config
         self._init = _callable(module, "init", file)
         self.module = _home_of_run(module)
-        self.user_run = _callable(self.module, "run", file)
+        batch = batch_function(self.module)
+        run = getattr(self.module, "run", None)
+        if batch is not None and (run is None or run is batch):
+            self.user_run = one_by_one(batch)
+        else:
+            self.user_run = _callable(self.module, "run", file)
         logger.info("Found user script at %s", file)
         self.parameters = _parameters(self.user_run)
         self.mode = _mode(self.user_run)
@@ -154,7 +160,11 @@ def _callable(module: Any, name: str, file: str) -> Callable[..., Any]:
 def _home_of_run(module: ModuleType) -> ModuleType:
     """Where run() is looked up: a driver script names the module that has it in `driver_module`."""
     inner = getattr(module, "driver_module", None)
-    return inner if isinstance(inner, ModuleType) and hasattr(inner, "run") else module
+    return (
+        inner
+        if isinstance(inner, ModuleType) and (hasattr(inner, "run") or hasattr(inner, "run_batch"))
+        else module
+    )
 
 
 def _parameters(run: Callable[..., Any]) -> Parameters:

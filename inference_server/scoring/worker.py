@@ -56,7 +56,13 @@ class Worker:
         if not taken:
             channel.put(record(wire.WITHDRAWN, seq))
             return
-        answer, exec_ms, decode_us, encode_us = self._answer(request, taken)
+        self._give(seq, *self._answer(request, taken))
+
+    def _give(
+        self, seq: int, answer: Answer, exec_ms: Optional[float], decode_us: float, encode_us: float
+    ) -> None:
+        """Send an answer; of a stream, all of it."""
+        channel = self.channel
         if not channel.mine:  # run() forked, and this is the child: the answer is its parent's to give
             os._exit(0)
         body = answer.body
@@ -85,15 +91,8 @@ class Worker:
         decode_us = (began - taken) * 1e-3
         try:
             result = self._limit.run(self._run, arguments)
-        except (ScoringTimeout, TimeoutError) as error:
-            self._tell_failure(request.seq, error)
-            answer = errors.timed_out(self.config.scoring_timeout_ms)
-            # a script may raise TimeoutError for its own reasons
-            answer.timed_out = isinstance(error, ScoringTimeout)
-            return answer, None, decode_us, 0.0
         except BaseException as error:
-            self._tell_failure(request.seq, error)
-            return errors.script_failed(error), None, decode_us, 0.0
+            return self._failed(request.seq, error), None, decode_us, 0.0
         ended = monotonic_ns()
         exec_ms = (ended - began) * 1e-6
         cells[wire.BEGAN] = 0
@@ -106,8 +105,22 @@ class Worker:
             return errors.script_failed(error), None, decode_us, 0.0
         encode_us = (monotonic_ns() - ended) * 1e-3
         if self._collects and answer.status < 400:
-            self._tell(request.seq, lambda: records.of_model_data(self._inputs(arguments), result))
+            self._collect(request.seq, arguments, result)
         return answer, exec_ms, decode_us, encode_us
+
+    def _failed(self, seq: int, error: BaseException) -> Answer:
+        """The answer to a request whose run() raised; the log has the story."""
+        self._tell_failure(seq, error)
+        if not isinstance(error, (ScoringTimeout, TimeoutError)):
+            return errors.script_failed(error)
+        answer = errors.timed_out(self.config.scoring_timeout_ms)
+        # a script may raise TimeoutError for its own reasons
+        answer.timed_out = isinstance(error, ScoringTimeout)
+        return answer
+
+    def _collect(self, seq: int, arguments: Dict[str, Any], result: Any) -> None:
+        """Model data collection: what run() got and what it gave."""
+        self._tell(seq, lambda: records.of_model_data(self._inputs(arguments), result))
 
     def _inputs(self, arguments: Dict[str, Any]) -> Any:
         """What collected data shows as the input: the plain argument, or all of them in schema mode."""
@@ -181,8 +194,8 @@ def pack_head(
     return head, headers
 
 
-def describe(script: Script) -> bytes:
-    """What the front must know of a loaded script: the body of READY."""
+def describe(script: Script, **more: Any) -> bytes:
+    """What the front must know of a loaded script, and `more`: the body of READY."""
     facts = {
         "pid": os.getpid(),
         "mode": script.mode,
@@ -191,5 +204,6 @@ def describe(script: Script) -> bytes:
         "accepts_options": script.accepts_options,
         "accepts_head": script.accepts_head,
         "swaggers": script.swaggers,
+        **more,
     }  # type: Dict[str, Any]
     return json.dumps(facts).encode()

@@ -1,0 +1,28 @@
+"""Settles, when a script is loaded, whether and how its requests share run() calls."""
+
+from __future__ import annotations
+
+import logging
+from typing import Tuple
+
+from inference_server.scoring.batch_worker import BatchWorker
+from inference_server.scoring.batching import repro
+from inference_server.scoring.batching.merger import ROWS, SINGLE, choose
+from inference_server.scoring.channel import Channel
+from inference_server.scoring.config import ScoringConfig
+from inference_server.scoring.script import Script
+from inference_server.scoring.worker import Worker, describe
+
+logger = logging.getLogger("azmlinfsrv")
+
+
+def batch_worker(channel: Channel, config: ScoringConfig, script: Script) -> Tuple[Worker, bytes]:
+    """The worker for a script whose user asked for batching, and the body of its READY."""
+    merger = choose(script, config)
+    proves = merger.way == ROWS and config.batch_proof
+    facts = {"way": merger.way, "why": merger.why, "proof": proves}
+    logger.info("Batching: %s. %s", merger.way, merger.why)
+    body = describe(script, batching=facts, digest=repro.digest(script.file))
+    if merger.way == SINGLE or merger.max_batch_size < 2:
+        return Worker(channel, config, script), body
+    return BatchWorker(channel, config, script, merger), body

@@ -1,0 +1,337 @@
+"""Compares merged calls with single ones, between requests, and tells the front what came of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from time import monotonic, perf_counter
+from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Tuple
+
+from inference_server.scoring import errors, wire
+from inference_server.scoring.answer import Answer
+from inference_server.scoring.batching import repro
+from inference_server.scoring.batching.caps import release, too_big
+from inference_server.scoring.batching.compare import difference
+from inference_server.scoring.batching.merger import Merger
+from inference_server.scoring.batching.payload import Payload
+from inference_server.scoring.batching.proof import AGAIN, PROVEN, PROVING, REFUSED, Proof
+from inference_server.scoring.channel import Channel, FrontGone, Record, record
+from inference_server.scoring.config import ScoringConfig
+from inference_server.scoring.limit import ScoringTimeout
+from inference_server.scoring.request import Request
+from inference_server.scoring.results import answer as answer_of
+from inference_server.scoring.script import Script
+
+logger = logging.getLogger("azmlinfsrv")
+
+POOL = 32  # requests kept to be compared, the newest
+POOL_BYTES = 64 * 1024 * 1024
+EACH = 4  # answered requests, then a comparison; sooner where nobody waits
+TELL_SECONDS = 1.0  # between two reports while the proof goes on
+FAILURES = 2  # comparisons in turn that raise, where the requests themselves did not
+
+Call = Callable[[Callable[..., Any], Dict[str, Any]], Any]
+
+
+class Sample:
+    """A request that was answered by a call of its own."""
+
+    __slots__ = ("answer", "key", "record", "rows")
+
+    def __init__(self, record: Record, answer: Answer) -> None:
+        self.record = record
+        self.answer = answer
+        self.key: Optional[Hashable] = None  # settled at the first comparison
+        self.rows = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.record.body) + len(self.answer.body)  # type: ignore[arg-type]
+
+
+class Prover:
+    """Drives one Proof. `call` calls a function under the scoring limit.
+
+    Each method that calls run() is to be called when all answers have left, and takes as long as that call.
+    """
+
+    def __init__(
+        self, channel: Channel, config: ScoringConfig, script: Script, merger: Merger, call: Call
+    ) -> None:
+        self._channel = channel
+        self._config = config
+        self._script = script
+        self._merger = merger
+        self._call = call
+        self._random = random.Random(0)
+        self.proof = Proof(merger.max_batch_size)
+        self._pool: Dict[int, Sample] = {}  # by hash of the request, oldest first
+        self._new = 0
+        self._failures = 0
+        self._told = 0.0
+        self._told_rows = 0
+
+    # ------------------------------------------------------------ what is fed in
+
+    @property
+    def merges(self) -> bool:
+        """Whether any requests may share a call."""
+        return self.proof.equal_rows > 1
+
+    @property
+    def wants_samples(self) -> bool:
+        proof = self.proof
+        return proof.state == PROVING or (proof.state == PROVEN and proof.rows < proof.most)
+
+    def add(self, request: Record, answer: Answer) -> None:
+        """`request` was answered by a call of its own."""
+        if not isinstance(answer.body, bytes):
+            self._refuse("run() streams its answers, and a stream cannot be split")
+            return
+        if answer.status != 200:
+            return
+        mark = hash((request.method, request.query, bytes(request.body)))
+        self._pool.pop(mark, None)
+        self._pool[mark] = Sample(request, answer)
+        self._new += 1
+        while (
+            len(self._pool) > POOL or sum(sample.size for sample in self._pool.values()) > POOL_BYTES
+        ) and len(self._pool) > 1:
+            del self._pool[next(iter(self._pool))]
+
+    def due(self, idle: bool) -> bool:
+        """Whether `compare` has something to do; `idle`: no request is at hand."""
+        if self.proof.state == PROVING:
+            return self._new > 0 and (idle or self._new >= EACH)
+        return bool(self._pool)
+
+    def verdict(self, facts: Dict[str, Any]) -> None:
+        """What the workers of this script have found together, from the front."""
+        if facts["state"] == REFUSED:
+            if self.proof.state != REFUSED:
+                self.proof.refuse(str(facts["why"]))
+                self._pool.clear()
+                logger.warning("Requests are not merged: %s", facts["why"])
+            return
+        self.proof.accept(int(facts.get("rows") or self._merger.max_batch_size))
+        self._told_rows = max(self._told_rows, self.proof.rows)
+
+    def fails_merged(self, failed: BaseException) -> None:
+        """A merged call failed, and each of its requests succeeded alone."""
+        self._refuse(f"a merged call failed ({_said(failed)}), though none of its requests fails alone")
+
+    # ------------------------------------------------------------ comparing
+
+    def compare(self) -> None:
+        """Make one comparison, if one is due and affordable."""
+        self._new = 0
+        group = self._group()
+        if not group:
+            return
+        rows = self.proof.next(mixed=len(group) > 1)
+        if rows is None:
+            return
+        self._channel.cells[wire.CHECKING] = 1
+        try:
+            if rows == AGAIN:
+                self._repeat(group[-1])
+            else:
+                self._merge(self._choose(group, rows))
+        finally:
+            self._channel.cells[wire.CHECKING] = 0
+        self._report()
+        if not self.wants_samples:
+            self._pool.clear()
+
+    def sample(self, request: Record, answer: Answer) -> None:
+        """Run one request, answered from a merged call, alone."""
+        self._channel.cells[wire.CHECKING] = 1
+        try:
+            began = perf_counter()
+            alone = self._alone(request)
+            seconds = perf_counter() - began
+        finally:
+            self._channel.cells[wire.CHECKING] = 0
+        why = difference(alone, answer) if alone is not None else ""
+        if not why or alone is None:
+            self.proof.sampled(seconds)
+            return
+        self._refuse(
+            f"run() gave a request another answer in company than alone: {why}",
+            repro.Mismatch(why, [_sent(request)], 0, alone, answer),
+        )
+
+    def _group(self) -> List[Sample]:
+        """Requests of one key, preferably different ones that fit into one call; the newest last."""
+        groups: Dict[Hashable, List[Sample]] = {}
+        for mark, sample in list(self._pool.items()):
+            if sample.key is None:
+                payload = self._payload(sample.record)
+                if payload is None or payload.rows * 2 > self.proof.most:
+                    del self._pool[mark]
+                    continue
+                sample.key, sample.rows = payload.key, payload.rows
+            groups.setdefault(sample.key, []).append(sample)
+        newest = list(reversed(list(groups.values())))
+        return next((group for group in newest if len(group) > 1), newest[0] if newest else [])
+
+    def _choose(self, group: Sequence[Sample], rows: int) -> List[Sample]:
+        """Requests of about `rows` rows in all, at least two, in no order; repeated when there are too few."""
+        drawn = self._random.sample(group, len(group))
+        chosen = drawn[:2] if len(drawn) > 1 else drawn * 2
+        size = sum(sample.rows for sample in chosen)
+        at = 2
+        while True:
+            sample = drawn[at % len(drawn)]
+            if size + sample.rows > rows:
+                break
+            chosen.append(sample)
+            size += sample.rows
+            at += 1
+        self._random.shuffle(chosen)
+        return chosen
+
+    def _payload(self, request: Record) -> Optional[Payload]:
+        try:
+            return self._merger.payload(_request(request))
+        except Exception:
+            return None
+
+    def _alone(self, request: Record) -> Optional[Answer]:
+        """The answer of a single call; None when it failed."""
+        try:
+            arguments = self._script.arguments(_request(request))
+            return answer_of(self._call(self._script.run, arguments))
+        except FrontGone:
+            raise
+        except BaseException:
+            return None
+
+    def _repeat(self, sample: Sample) -> None:
+        began = perf_counter()
+        again = self._alone(sample.record)
+        seconds = perf_counter() - began
+        if again is None:
+            self._failed(seconds, "run() failed when it was called again with an input that it had answered")
+            return
+        why = difference(sample.answer, again)
+        if why:
+            self._refuse(
+                f"run() gives different answers to the same input: {why}",
+                repro.Mismatch(why, [_sent(sample.record)], 0, sample.answer, again),
+            )
+            return
+        self._failures = 0
+        self.proof.repeated(seconds)
+
+    def _merge(self, chosen: Sequence[Sample]) -> None:
+        rows = sum(sample.rows for sample in chosen)
+        began = perf_counter()
+        try:
+            answers, seconds = self._merged(chosen)
+        except FrontGone:
+            raise
+        except ScoringTimeout:
+            self.proof.limit(rows // 2, perf_counter() - began)
+            return
+        except BaseException as error:
+            if too_big(error):
+                release()
+                self.proof.limit(rows // 2, perf_counter() - began)
+            else:
+                why = f"run() failed on the rows of {len(chosen)} requests at once: {_said(error)}"
+                self._failed(perf_counter() - began, why, chosen)
+            return
+        for at, (sample, answer) in enumerate(zip(chosen, answers)):
+            why = difference(sample.answer, answer)
+            if why:
+                self._refuse(
+                    f"run() gave a request another answer in company than alone: {why}",
+                    repro.Mismatch(why, [_sent(one.record) for one in chosen], at, sample.answer, answer),
+                )
+                return
+        self._failures = 0
+        bodies = len({id(sample) for sample in chosen})
+        kinds = len({sample.answer.body for sample in chosen})
+        self.proof.merged(rows, len(chosen), bodies, kinds, seconds)
+
+    def _merged(self, chosen: Sequence[Sample]) -> Tuple[List[Answer], float]:
+        """The answers of a merged call, and the seconds of run()."""
+        merger = self._merger
+        payloads = []
+        for sample in chosen:  # decoded anew: run() may have changed what it was given
+            payload = merger.payload(_request(sample.record))
+            assert payload is not None
+            payloads.append(payload)
+        arguments = merger.arguments(payloads)
+        began = perf_counter()
+        result = self._call(merger.run, arguments)
+        seconds = perf_counter() - began
+        return [answer_of(part) for part in merger.split(result, payloads)], seconds
+
+    # ------------------------------------------------------------ what came of it
+
+    def _failed(self, seconds: float, why: str, chosen: Sequence[Sample] = ()) -> None:
+        """A comparison raised: once may be chance."""
+        self.proof.wasted(seconds)
+        self._failures += 1
+        if self._failures >= FAILURES:
+            sent = [_sent(sample.record) for sample in chosen]
+            alone = chosen[0].answer if chosen else None
+            self._refuse(why, repro.Mismatch(why, sent, 0, alone, None) if sent else None)
+
+    def _refuse(self, why: str, mismatch: Optional[repro.Mismatch] = None) -> None:
+        if self.proof.state == REFUSED:
+            return
+        path = ""
+        if mismatch is not None:
+            path = repro.save(self._config.proof_dir, self._script.file, self._config._asdict(), mismatch)
+        self.proof.refuse(why)
+        self._pool.clear()
+        logger.warning(
+            "Requests are not merged: %s%s", why, f". Kept to be run again: {path}" if path else ""
+        )
+        self._tell(REFUSED, path)
+
+    def _report(self) -> None:
+        proof = self.proof
+        if proof.state == PROVEN and proof.rows > self._told_rows:
+            if not self._told_rows:
+                logger.info(
+                    "Rows of different requests share run() calls from now on: %d answers were as alone",
+                    proof.agreed,
+                )
+            self._told_rows = proof.rows
+            self._tell("agreed")
+        elif proof.state == PROVING and monotonic() - self._told >= TELL_SECONDS:
+            self._tell(PROVING)
+
+    def _tell(self, state: str, path: str = "") -> None:
+        proof = self.proof
+        self._told = monotonic()
+        facts = {
+            "state": state,
+            "agreed": proof.agreed,
+            "requests": proof.requests,
+            "rows": proof.rows,
+            "same": state == PROVING and self.merges,
+            "why": proof.why,
+            "repro": path,
+        }
+        body = json.dumps(facts).encode()
+        self._channel.put(record(wire.PROOF, body=len(body)), b"", body)
+        self._channel.flush()
+
+
+def _request(request: Record) -> Request:
+    return Request(wire.METHODS[request.method & ~wire.LONE], request.query, request.body, request.meta)
+
+
+def _sent(request: Record) -> repro.Sent:
+    method = wire.METHODS[request.method & ~wire.LONE]
+    return repro.Sent(method, request.query, request.meta, bytes(request.body))
+
+
+def _said(error: BaseException) -> str:
+    return errors.describe_failure(error)[0]
