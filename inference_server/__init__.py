@@ -4,4 +4,8 @@ This file is imported by every worker, in whatever environment the model lives i
 Python 3.8 syntax and the standard library.
 """
 
+from inference_server.scoring.batching.batched import batched
+
 __version__ = "0.1.0"
+
+__all__ = ["__version__", "batched"]

@@ -50,8 +50,12 @@ def text_arguments(parameters: Parameters, max_body_bytes: int) -> Arguments:
     return with_headers(plain) if parameters.wants_headers else plain
 
 
-def schema_arguments(parameters: Parameters, max_body_bytes: int) -> Arguments:
+def schema_arguments(
+    parameters: Parameters, max_body_bytes: int, loads: Callable[[bytes], Any] = json.loads
+) -> Arguments:
     """For a schema script: one argument per parameter, from the JSON object of the body or a GET's query.
+
+    `loads` decodes a body with the values and the errors of json.loads.
 
     The function raises BadInput: 415 for a body that is not declared as JSON, 400 for one that is no JSON
     object or lacks a parameter that has no default, and as `inflate` does.
@@ -62,7 +66,7 @@ def schema_arguments(parameters: Parameters, max_body_bytes: int) -> Arguments:
         if request.method == "GET":
             given = parse_query(request.query)
         else:
-            given = _json_object(request, max_body_bytes)
+            given = _json_object(request, max_body_bytes, loads)
         arguments = {}
         for name in names:
             if name in given:
@@ -87,22 +91,22 @@ def with_headers(arguments: Arguments) -> Arguments:
     return and_headers
 
 
-def _json_object(request: Request, max_body_bytes: int) -> Dict[str, Any]:
+def _json_object(request: Request, max_body_bytes: int, loads: Callable[[bytes], Any]) -> Dict[str, Any]:
     if not is_json(request.header("content-type")):
         raise BadInput(415, "Expects Content-Type to be application/json")
     body = inflate(request.body, request.header("content-encoding"), max_body_bytes)
     if not len(body):
         raise BadInput(400, "POST body is empty. Expecting a JSON dictionary.")
-    value = _loads(body)
+    value = _loads(body, loads)
     if not isinstance(value, dict):
         raise BadInput(400, "POST body should be a JSON dictionary.")
     return value
 
 
-def _loads(body: Bytes) -> Any:
+def _loads(body: Bytes, loads: Callable[[bytes], Any]) -> Any:
     """The JSON in `body`, which may be UTF-8 (with or without a mark), UTF-16 or UTF-32."""
     try:
-        return json.loads(bytes(body))
+        return loads(bytes(body))
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise BadInput(400, f"POST body could not be decoded as JSON: {error}") from None
 
