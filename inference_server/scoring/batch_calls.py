@@ -91,7 +91,7 @@ class BatchCalls(Worker):
 
     # ------------------------------------------------------------ merged calls
 
-    def _run(self, items: List[Item], reason: int, decode: float) -> None:
+    def _answer_all(self, items: List[Item], reason: int, decode: float) -> None:
         """Requests that share a call, from there to their answers. `decode`: seconds since they were taken."""
         if len(items) == 1 and self._merger.way == ROWS:
             self._alone(items[0][0], reason)
@@ -243,7 +243,7 @@ class BatchCalls(Worker):
         for half in (items[:middle], items[middle:]):
             again = self._again(half)
             if again:
-                self._run(again, wire.SPLIT, 0.0)
+                self._answer_all(again, wire.SPLIT, 0.0)
 
     def _isolate(self, items: List[Item], error: BaseException) -> int:
         """Run the parts of a failed call; returns how many requests failed alone."""

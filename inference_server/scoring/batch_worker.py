@@ -75,7 +75,7 @@ class BatchWorker(BatchCalls):
             self._alone(request, wire.SPLIT)
         for items in groups:
             for part, reason in self._parts(items, left_because if len(groups) == 1 else wire.SHAPE):
-                self._run(part, reason, decode)
+                self._answer_all(part, reason, decode)
         channel.flush()
 
     def _singly(self, scores: List[Record]) -> None:
