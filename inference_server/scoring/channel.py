@@ -153,7 +153,7 @@ class Channel:
         query = self._data[at : at + query_bytes]
         meta = self._data[at + query_bytes : at + parts_bytes]
         self._at = at + parts_bytes
-        has_body = kind == wire.SCORE or kind == wire.START
+        has_body = kind == wire.SCORE or kind == wire.START or kind == wire.VERDICT
         body = self._body(size) if has_body else b""
         # past the named tuple's own constructor, which takes longer than all of the above
         return tuple.__new__(Record, (kind, method, seq, query, meta, body, size))
