@@ -25,9 +25,13 @@ SHOWN = 80  # characters of a value in a message
 class Tolerance(NamedTuple):
     relative: float
     absolute: float
+    most: float = (
+        math.inf
+    )  # of the relative part, for numbers so large that it would hide what is no rounding
 
 
-FLOAT64 = Tolerance(1e-7, 1e-9)
+FLOAT64 = Tolerance(1e-9, 1e-10, 1e-5)
+ULPS64 = 2e-14  # relative; about a hundred units in the last place
 FLOAT32 = Tolerance(1e-5, 1e-5)
 FLOAT16 = Tolerance(2e-3, 1e-4)
 BFLOAT16 = Tolerance(1.6e-2, 1e-4)
@@ -107,8 +111,9 @@ def _close(a: float, b: float) -> bool:
         return True
     if not (math.isfinite(a) and math.isfinite(b)):
         return False
-    tolerance = _tolerance(a, b)
-    return abs(a - b) <= tolerance.relative * max(abs(a), abs(b)) + tolerance.absolute
+    tolerance, size = _tolerance(a, b), max(abs(a), abs(b))
+    relative = min(tolerance.relative * size, tolerance.most + ULPS64 * size)
+    return abs(a - b) <= relative + tolerance.absolute
 
 
 def _tolerance(a: float, b: float) -> Tolerance:

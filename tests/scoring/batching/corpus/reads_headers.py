@@ -1,0 +1,34 @@
+"""run() looks at the headers of its request."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+
+SAFE = True
+WAY = "single"
+MERGES = False
+
+WEIGHTS: Any = None
+
+
+def init() -> None:
+    global WEIGHTS
+    WEIGHTS = np.random.default_rng(7).normal(size=(4, 3))
+
+
+def run(raw_data: str, request_headers: dict[str, str]) -> Any:
+    data = np.array(json.loads(raw_data)["data"])
+    return {"result": (data @ WEIGHTS).tolist(), "type": request_headers.get("Content-Type")}
+
+
+def bodies(rng: random.Random) -> list[bytes]:
+    return [
+        json.dumps(
+            {"data": [[rng.gauss(0, 1) for _ in range(4)] for _ in range(rng.choice([1, 1, 2, 3]))]}
+        ).encode()
+        for _ in range(40)
+    ]

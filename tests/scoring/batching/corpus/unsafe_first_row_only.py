@@ -1,0 +1,33 @@
+"""Only the first row is scored, and its result is given for all."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import numpy as np
+
+SAFE = False
+WHY = "the first row's result for all"
+
+WEIGHTS: Any = None
+
+
+def init() -> None:
+    global WEIGHTS
+    WEIGHTS = np.random.default_rng(7).normal(size=(4, 3))
+
+
+def run(raw_data: str) -> Any:
+    rows = json.loads(raw_data)["data"]
+    return [float((np.array(rows[0]) @ WEIGHTS).sum())] * len(rows)
+
+
+def bodies(rng: random.Random) -> list[bytes]:
+    return [
+        json.dumps(
+            {"data": [[rng.gauss(0, 1) for _ in range(4)] for _ in range(rng.choice([1, 1, 2, 3]))]}
+        ).encode()
+        for _ in range(40)
+    ]
