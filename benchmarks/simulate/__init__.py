@@ -1,0 +1,1 @@
+"""The batching decisions under a fake clock, against the best that search can find. See SIMULATION.md."""
