@@ -1,0 +1,86 @@
+"""Why a configuration is recommended, in a sentence or two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from inference_server.tuning.facts import Budget, Configuration, Point, plural
+
+MIB = 1024**2
+
+
+def evidence(chosen: Point, best: Mapping[Configuration, Point], budget: Budget) -> str:
+    """What speaks for `chosen`, and what the next larger batch and the next number of workers would bring.
+
+    `best` has the point that shows each configuration best.
+    """
+    one = chosen.configuration
+    lead = f"{_name(one)}: {rate(chosen.rate)} requests/s at p99 {milliseconds(chosen.p99)}"
+    base = best.get(Configuration(1, 1))
+    if base is not None and one != base.configuration:
+        lead = f"{_name(one)}: {chosen.rate / base.rate:.2g} × the rate of batch 1 with 1 worker at p99 {milliseconds(chosen.p99)}"
+        lead += "" if budget.allows(base) else f" (that has {milliseconds(base.p99)})"
+    others = [best[other] for other in _next(one, best)]
+    more = [f"{_name(point.configuration)} {_difference(point, chosen, budget)}" for point in others]
+    return "; ".join([lead, *more]) + "."
+
+
+def nothing_fits(best: Mapping[Configuration, Point], budget: Budget) -> str:
+    """Which configuration came closest to a budget that none keeps to."""
+    least = min(best.values(), key=lambda point: point.p99)
+    if not any(budget.in_time(point) for point in best.values()):
+        return (
+            f"No configuration keeps to {milliseconds(budget.latency_ms)}. The closest is {_name(least.configuration)} with "
+            f"{plural(least.callers, 'caller')}: p99 {milliseconds(least.p99)}."
+        )
+    small = min(best.values(), key=lambda point: point.memory)
+    return (
+        f"No configuration keeps to {megabytes(budget.memory)} of memory. The smallest is {_name(small.configuration)}: "
+        f"{megabytes(small.memory)}."
+    )
+
+
+def _next(one: Configuration, best: Mapping[Configuration, Point]) -> list[Configuration]:
+    """The next larger batch and the next larger number of workers that were measured."""
+    larger = [c for c in best if c.workers == one.workers and c.batch > one.batch]
+    wider = [c for c in best if c.batch == one.batch and c.workers > one.workers]
+    return [*sorted(larger)[:1], *sorted(wider)[:1]]
+
+
+def _difference(other: Point, chosen: Point, budget: Budget) -> str:
+    if not budget.in_memory(other.memory):
+        return f"needs {megabytes(other.memory)}, more than allowed"
+    if not budget.in_time(other):
+        return f"has p99 {milliseconds(other.p99)}, more than allowed"
+    gain, cost = other.rate / chosen.rate - 1, other.p99 / chosen.p99 - 1
+    text = f"gives {_share(gain)} of that rate"
+    text += f" for {_share(cost)} latency" if abs(cost) >= 0.01 else " at the same latency"
+    heavier = other.memory - chosen.memory
+    if heavier > 0.1 * chosen.memory:
+        text += f" and {megabytes(heavier)} more memory"
+    return text
+
+
+def _share(change: float) -> str:
+    if abs(change) < 0.01:
+        return "the same"
+    return f"{abs(change):.0%} {'more' if change > 0 else 'less'}".replace("%", " %")
+
+
+def _name(configuration: Configuration) -> str:
+    return f"batch {configuration.batch} with {plural(configuration.workers, 'worker')}"
+
+
+def rate(value: float) -> str:
+    """Requests a second: three digits at least."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def milliseconds(value: float) -> str:
+    """With its unit, to three digits."""
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
+
+
+def megabytes(value: int) -> str:
+    """Bytes as MiB or GiB."""
+    return f"{value / MIB / 1024:.1f} GiB" if value >= 1024 * MIB else f"{value / MIB:.0f} MiB"
