@@ -69,21 +69,41 @@ class NoIds(NamedTuple):
 NOBODY, NO_IDS = Peer(), NoIds()
 
 
+class Batch(Protocol):
+    """The run() call that a request shared with others."""
+
+    @property
+    def requests(self) -> int: ...
+
+    @property
+    def rows(self) -> int:
+        """0: not known."""
+
+    @property
+    def reason(self) -> int:
+        """Why it was no larger: FULL and its neighbours of the channel's records."""
+
+
 class ScoringRequest:
     """One request on its way to a worker; it carries the future its answer returns through.
 
     `reply` is called exactly once, by `resolve`; whoever resolves a request that is already done is ignored.
     """
 
+    lone: bool  # it is never run together with another; set where requests are batched, and only there
+
     __slots__ = (
         "arrived",
+        "batch",
         "body",
         "body_bytes",
         "deadline",
         "head",
         "ids",
+        "lone",
         "lost",
         "peer",
+        "received",
         "reply",
         "sent",
         "seq",
@@ -103,13 +123,15 @@ class ScoringRequest:
         self.head = head
         self.body = body  # the pieces as they arrived; joined by nobody on the way
         self.body_bytes = body_bytes
-        self.arrived = arrived  # monotonic seconds
+        self.arrived = arrived  # monotonic seconds: its first byte
+        self.received = arrived  # its last byte, where that came later
         self.deadline = 0.0  # monotonic seconds; 0: none
         self.reply = reply
         self.ids = ids
         self.peer = peer
         self.seq = 0  # unique per worker, given at dispatch
         self.sent = 0.0  # monotonic seconds of the dispatch
+        self.batch: Batch | None = None  # known with the answer, where requests are batched
         self.lost = 0  # how many workers died when it was the next they would have run
         self.state = WAITING
 
@@ -138,7 +160,17 @@ class AnswerStream(Protocol):
 class Answer:
     """What goes back to the caller, before it becomes bytes on a connection."""
 
-    __slots__ = ("body", "content_type", "exec_ms", "failed", "headers", "status", "stream")
+    __slots__ = (
+        "body",
+        "content_type",
+        "decode_us",
+        "encode_us",
+        "exec_ms",
+        "failed",
+        "headers",
+        "status",
+        "stream",
+    )
 
     def __init__(
         self,
@@ -149,6 +181,8 @@ class Answer:
         exec_ms: float | None = None,
         headers: bytes = b"",
         stream: AnswerStream | None = None,
+        decode_us: float = 0.0,
+        encode_us: float = 0.0,
     ) -> None:
         self.status = status
         self.body = body
@@ -157,6 +191,8 @@ class Answer:
         self.exec_ms = exec_ms  # x-ms-run-fn-exec-ms; None: not sent
         self.headers = headers  # more header lines, each ended by CRLF, checked by the worker
         self.stream = stream
+        self.decode_us = decode_us  # as the worker measured it
+        self.encode_us = encode_us
 
 
 @dataclass(frozen=True)
@@ -173,6 +209,19 @@ class WorkerReport:
 
 
 @dataclass(frozen=True)
+class BatchingReport:
+    """How a deployment that was asked to batch does it, as /readyz shows it."""
+
+    way: str  # run_batch, rows or single
+    state: str  # on, proving, refused or off
+    reason: str  # one sentence for a person
+    rows: int  # most in one run() call
+    agreed: int  # answers that were alike alone and together
+    requests: int  # that were answered while that was being found out
+    repro: str  # the file with a mismatch; empty: none
+
+
+@dataclass(frozen=True)
 class HealthReport:
     """The whole server, as the health routes show it: a pure reading of the workers' states."""
 
@@ -181,3 +230,4 @@ class HealthReport:
     started: bool  # a worker has been ready at least once
     queued: int  # requests that wait
     workers: tuple[WorkerReport, ...]
+    batching: BatchingReport | None = None  # None: it was not asked for, or nothing is known yet

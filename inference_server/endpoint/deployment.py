@@ -6,15 +6,19 @@ import asyncio
 from dataclasses import replace
 from time import monotonic
 
+from inference_server.batching.admission import Admission, Limits
 from inference_server.batching.queue import Deadlines, Queue
-from inference_server.messages import DONE, WAITING, ScoringRequest
-from inference_server.workers.answers import too_late, unavailable
+from inference_server.messages import DONE, SENT, WAITING, Answer, BatchingReport, ScoringRequest
+from inference_server.workers.answers import refused, too_late, unavailable
+from inference_server.workers.batch_pool import BatchPool
 from inference_server.workers.pool import Observer, Pool
 from inference_server.workers.requests import ScriptFacts
 from inference_server.workers.spec import PoolSpec
 
 FULL = "The server has as many waiting requests as it may hold. Try again later."
 DRAINING = "The server is shutting down."
+REFUSED = "The request was not taken in: {}. Try again later."
+NO_LIMITS = Limits()
 DOWN = "The model cannot be served now. Try again later."
 
 
@@ -28,11 +32,26 @@ class Deployment:
         max_queue_size: int,
         max_queue_bytes: int,
         observer: Observer | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.name = name
         self.queue = Queue(max_queue_size, max_queue_bytes)
-        self.pool = Pool(spec, self.queue, replace(observer or Observer(), down=self._go_down))
+        observer = replace(observer or Observer(), down=self._go_down)
+        self.pool: Pool
+        self.admission: Admission
+        self._batches: BatchPool | None = None
+        if spec.batches:
+            self.pool = pool = self._batches = BatchPool(spec, self.queue, observer)
+            known = pool.timings.overall
+            self.admission = Admission(
+                limits, spec.config.max_batch_size, pool.seconds_now, lambda: known.seen > 0
+            )
+        else:
+            self.pool = Pool(spec, self.queue, observer)
+            self.admission = Admission(limits, 1, lambda rows: rows * self.queue.run_seconds, lambda: True)
+        self.submit = self._submit_weighed if spec.batches or self.admission.limited else self._submit
         self.draining = False
+        self._observer = observer
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -42,26 +61,73 @@ class Deployment:
         """What the script needs and offers; None until a worker has been ready."""
         return self.pool.facts
 
-    def submit(self, request: ScoringRequest) -> None:
-        """Queue the request, or resolve it at once with 503 when it cannot be taken."""
+    # ------------------------------------------------------------ admission
+
+    # `submit(request)`: queue the request, or resolve it at once when it cannot be taken: 503 when the server is
+    # full or ends, 429 when it would wait for too long. It is one of the next two.
+
+    def _submit(self, request: ScoringRequest) -> None:
         if self.draining:
             request.resolve(unavailable(DRAINING))
         elif self.pool.down:
             request.resolve(unavailable(DOWN))
+        elif request.deadline:
+            self._submit_weighed(request)
         elif not self.queue.admit(request):
             request.resolve(unavailable(FULL))
         else:
-            if request.deadline:
-                self._deadlines.add(request)
-                self._set_timer()
             self.pool.schedule()
 
+    def _submit_weighed(self, request: ScoringRequest) -> None:
+        answer = self.refusal(request.body_bytes, request.deadline)
+        if answer is not None:
+            request.resolve(answer)
+            return
+        if self._batches is not None:
+            suspects = self._batches.suspects
+            request.lone = len(suspects) > 0 and suspects.holds(request, monotonic())
+        self.queue.admit(request)
+        if request.deadline:
+            self._deadlines.add(request)
+            self._set_timer()
+        self.pool.schedule()
+
+    def refusal(self, body_bytes: int, deadline: float) -> Answer | None:
+        """What a request with such a body would be answered at once; None: it would be taken in.
+
+        Nothing of the body need have come yet. `deadline` is in monotonic seconds, 0.0 for none.
+        """
+        if self.draining:
+            return unavailable(DRAINING)
+        if self.pool.down:
+            return unavailable(DOWN)
+        if not self.queue.fits(body_bytes):
+            return unavailable(FULL)
+        if not deadline and not self.admission.limited:
+            return None
+        rows = self.pool.rows_of_body(body_bytes)
+        no = self.admission.refuse(monotonic(), deadline, rows, self.pool.load())
+        if no is None:
+            return None
+        self._observer.refused(no.reason)
+        return refused(no.status, REFUSED.format(no.reason), no.retry_after)
+
     def leave(self, request: ScoringRequest) -> None:
-        """The caller has gone: a request that still waits is not run, an answer that comes is dropped."""
+        """The caller has gone: a request that was not begun is not run, an answer that comes is dropped."""
         state = request.state
         request.state = DONE
+        self._not_wanted(request, state)
+
+    def _not_wanted(self, request: ScoringRequest, state: int) -> None:
+        """The request was in `state` when its answer stopped to matter."""
         if state == WAITING:
             self.queue.left(request)
+        elif state == SENT:
+            self.pool.left(request)
+
+    def batching(self) -> BatchingReport | None:
+        """How its requests are batched; None: they are not."""
+        return self._batches.batching() if self._batches is not None else None
 
     def fail(self, why: str) -> None:
         """Nobody will ever take these requests."""
@@ -90,10 +156,9 @@ class Deployment:
     def _expire(self) -> None:
         self._timer = None
         for request in self._deadlines.expired(monotonic()):
-            waited = request.state == WAITING
+            state = request.state
             request.resolve(too_late())
-            if waited:
-                self.queue.left(request)
+            self._not_wanted(request, state)
         self._set_timer()
 
     # ------------------------------------------------------------ life

@@ -14,6 +14,7 @@ class Endpoint:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.submit = deployment.submit  # to resolve a request in due time, whatever happens
+        self.refusal = deployment.refusal  # what a request would be answered at once, before its body is read
         self.leave = deployment.leave  # the caller of a request has gone
 
     @property
@@ -36,7 +37,14 @@ class Endpoint:
         pool = self.deployment.pool
         state, reason = self._state()
         started = pool.facts is not None
-        return HealthReport(state, reason, started, len(self.deployment.queue), tuple(pool.reports()))
+        return HealthReport(
+            state,
+            reason,
+            started,
+            len(self.deployment.queue),
+            tuple(pool.reports()),
+            self.deployment.batching(),
+        )
 
     def _state(self) -> tuple[ServerState, str]:
         pool = self.deployment.pool

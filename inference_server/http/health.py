@@ -7,7 +7,7 @@ from collections.abc import Callable
 import orjson
 
 from inference_server.lifecycle import ServerState
-from inference_server.messages import Answer, HealthReport, WorkerReport
+from inference_server.messages import Answer, BatchingReport, HealthReport, WorkerReport
 
 LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE  # a person reads it too
 NO_STORE = b"Cache-Control: no-store\r\n"
@@ -52,14 +52,28 @@ def startup(report: HealthReport) -> Answer:
 
 
 def _answer(status: int, report: HealthReport) -> Answer:
-    body = {
+    body: dict[str, object] = {
         "status": report.state.value,
         "reason": _text(report.reason),
         "started": report.started,
         "queued": report.queued,
         "workers": [_worker(worker) for worker in report.workers],
     }
+    if report.batching is not None:
+        body["batching"] = _batching(report.batching)
     return Answer(status, orjson.dumps(body, option=LAYOUT), failed=None, headers=NO_STORE)
+
+
+def _batching(report: BatchingReport) -> dict[str, object]:
+    return {
+        "way": report.way,
+        "state": report.state,
+        "reason": _text(report.reason),
+        "max_rows": report.rows,
+        "agreed": report.agreed,
+        "requests": report.requests,
+        "repro": _text(report.repro),
+    }
 
 
 def _worker(report: WorkerReport) -> dict[str, object]:

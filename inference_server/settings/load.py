@@ -18,6 +18,9 @@ from inference_server.settings.record import DECLARED, SECTIONS, Settings
 _KEY_SHAPE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 KEY_ACCEPTED = ("Valid Application Insights instrumentation key provided.",)
 NO_DEVICE = "cuda asks for CUDA devices, but this process sees none: use cpu, or leave --devices out"
+THREADS_BATCH = (
+    "a worker that runs requests together runs one batch at a time: leave out threads or max_batch_size"
+)
 NOT_PINNED = (
     "WORKER_PRELOAD forks all workers from one process: --devices shows every device to every worker."
 )
@@ -118,6 +121,9 @@ def _checked(settings: Settings) -> Settings:
         changes["workers.worker_count"] = len(devices)
     if len(devices) > 1 and settings.workers.preload:
         settings = settings.noting(NOT_PINNED)
+    if settings.batch.rows > 1 and settings.workers.threads > 1:
+        source = settings.given.get("workers.threads", "")
+        raise BadSettings([block("threads", THREADS_BATCH, source)], BAD_VALUE_EXIT)
     settings = settings.changed(changes)
     if enabled and key:
         settings = replace(settings, key_lines=KEY_ACCEPTED if valid else KEY_REFUSED)

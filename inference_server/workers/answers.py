@@ -27,6 +27,11 @@ def unavailable(why: str) -> Answer:
     return _message(503, why, False, b"Retry-After: 1\r\n")
 
 
+def refused(status: int, why: str, retry_after: int) -> Answer:
+    """The request is not taken in; one like it is predicted to be after so many seconds."""
+    return _message(status, why, False, b"Retry-After: %d\r\n" % retry_after)
+
+
 def too_late() -> Answer:
     """The request's own deadline passed before it was answered."""
     return _message(408, "The request was not answered before its deadline.", False)

@@ -18,6 +18,7 @@ class Page:
         self._page = page
         self._seen = (0, 0)
         self._cells = memoryview(page)[: wire.LEFT].cast("Q")
+        self._left = memoryview(page)[wire.LEFT : wire.LEFT + wire.LEFT_SLOTS]
 
     @property
     def mark(self) -> int:
@@ -36,6 +37,28 @@ class Page:
     def recall(self, seq: int) -> None:
         """Ask the worker not to start `seq` or a later one; 0: it may start all."""
         self._cells[wire.WITHDRAW] = seq
+
+    # ------------------------------------------------------------ of a worker that batches
+
+    @property
+    def alone(self) -> int:
+        """Seq of the request whose run() call it has to itself, 0 for none; it may have been answered since."""
+        return self._cells[wire.ALONE]
+
+    @property
+    def checking(self) -> bool:
+        """Whether run() is being called to compare answers, for nobody's request."""
+        return self._cells[wire.CHECKING] != 0
+
+    def left(self, seq: int) -> None:
+        """The caller of `seq` is gone: it need not be run."""
+        self._left[seq % wire.LEFT_SLOTS] = 1
+
+    def wanted(self, seq: int) -> None:
+        """The caller of `seq` waits; to be said before it is sent, since the place was another's before."""
+        self._left[seq % wire.LEFT_SLOTS] = 0
+
+    # ------------------------------------------------------------ answers that were not sent
 
     def unsent(self, received: int, settled: bool = False) -> bytes:
         """Finished records in the outbox, when `received` bytes of the worker's stream have come in; else b"".

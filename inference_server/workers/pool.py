@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from inference_server.batching.admission import Load
 from inference_server.batching.queue import Queue
 from inference_server.errors import StartError
 from inference_server.messages import DONE, ScoringRequest, WorkerReport
+from inference_server.workers.batch_worker import Batch
 from inference_server.workers.memory import resident_bytes
 from inference_server.workers.process import Process, start_process
 from inference_server.workers.requests import ScriptFacts
@@ -33,6 +35,9 @@ class Observer:
     restarted: Callable[[str], None] = lambda reason: None
     timed_out: Callable[[], None] = lambda: None
     log: Callable[[dict[str, Any], ScoringRequest | None], None] = lambda entry, request: None
+    ran: Callable[[Batch], None] = lambda batch: None  # one run() call of a worker that batches
+    refused: Callable[[str], None] = lambda reason: None  # a request was not taken in
+    again: Callable[[int], None] = lambda count: None  # so many requests are run once more, each alone
     down: Callable[[str], None] = lambda why: None  # nobody serves, and it will take a while
 
 
@@ -101,6 +106,27 @@ class Pool:
             for worker in (*self._serving, *self._leaving)
             for request in worker.in_hand.values()
         )
+
+    def left(self, request: ScoringRequest) -> None:
+        """The caller of a request that was sent is gone. A worker that runs one after the other just answers it."""
+
+    def rows_of_body(self, body_bytes: int) -> int:
+        """How many rows a request with such a body is predicted to have."""
+        return 1
+
+    def load(self) -> Load:
+        """What is being done, for those who predict how long a request would wait."""
+        workers = self._serving
+        now = monotonic()
+        in_hand = [len(worker.in_hand) for worker in workers]
+        behind = sum(count - 1 for count in in_hand if count)
+        waiting = len(self.queue)
+        runs = [
+            max(0.0, worker.began() + self.queue.run_seconds - now) if worker.in_hand else 0.0
+            for worker in workers
+        ]
+        busy = sum(runs) / len(runs) if runs and all(in_hand) else 0.0
+        return Load(len(workers), waiting + sum(in_hand), waiting + behind, busy)
 
     # ------------------------------------------------------------ life
 
@@ -193,7 +219,7 @@ class Pool:
 
     async def _boot(self, slot: Slot) -> Worker:
         """Start a process and wait until its script is loaded. Raises StartError."""
-        worker = Worker(slot.number, await self._process(slot.number), self.spec, self._calls)
+        worker = self._worker(slot.number, await self._process(slot.number))
         slot.coming = worker
         limit = self.spec.boot_timeout
         try:
@@ -212,6 +238,9 @@ class Pool:
             raise StartError(end.summary or f"the process exited with code {end.status}", end.detail)
         self.facts = worker.ready.result()
         return worker
+
+    def _worker(self, number: int, process: Process) -> Worker:
+        return Worker(number, process, self.spec, self._calls)
 
     async def _process(self, number: int) -> Process:
         try:

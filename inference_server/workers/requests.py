@@ -23,6 +23,8 @@ class ScriptFacts:
     accepts_options: bool = False
     accepts_head: bool = False
     swaggers: dict[str, Any] = field(default_factory=dict)
+    batching: dict[str, Any] = field(default_factory=dict)  # "way", "why", "proof"; of a worker that batches
+    digest: str = ""  # of the script's source
 
     @classmethod
     def from_ready(cls, facts: dict[str, Any]) -> ScriptFacts:

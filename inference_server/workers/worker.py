@@ -49,6 +49,8 @@ class Calls:
 class Worker:
     """Made when its process has started. `ready` is done when the script is loaded, `ended` with the process."""
 
+    _encode = staticmethod(encode)
+
     def __init__(self, number: int, process: Process, spec: PoolSpec, calls: Calls) -> None:
         loop = asyncio.get_running_loop()
         self.number = number
@@ -80,6 +82,7 @@ class Worker:
         self._seen = 0  # answers at the last look
         self._looks = 0  # without an answer
         self._page = Page(process.page) if process.page is not None else None
+        self._frames = self._page is not None  # several requests that are run one by one may be sent together
         self._watch = Watch(self, spec, loop)
         self._channel = FrontChannel(process.sock, loop, self._record, calls.progress, self._deaf)
         process.watch(loop, self.process_ended)
@@ -117,6 +120,7 @@ class Worker:
         size = 0
         seq = self._seq
         facts = self._facts
+        encode = self._encode
         for request in requests:
             seq += 1
             request.seq = seq
@@ -132,7 +136,7 @@ class Worker:
             self.since = now
         if self._watch.timer is None:
             self._watch.start()
-        if self._check is None and len(self.in_hand) > 1 and self._page is not None:
+        if self._check is None and len(self.in_hand) > 1 and self._frames:
             self._seen = self.answered
             self._looks = 0
             self._check = self._loop.call_later(CHECK_SECONDS, self._look)
@@ -142,10 +146,13 @@ class Worker:
         self._replace_at = self.answered + count
         self._replace = call
 
+    def began(self) -> float:
+        """When it took what it works on, monotonic seconds."""
+        return min((taken for _, taken, _ in self.running()), default=self.since)
+
     def busy_seconds(self) -> float:
         """How long it has worked on the request in hand."""
-        taken = min((taken for _, taken, _ in self.running()), default=self.since)
-        return max(0.0, monotonic() - taken)
+        return max(0.0, monotonic() - self.began())
 
     # ------------------------------------------------------------ records
 
@@ -170,7 +177,17 @@ class Worker:
             if timed is not None:
                 self._calls.learn(timed * 0.001)
             answered = request.resolve(
-                Answer(status, body, CONTENT_TYPES[content_type], FAILED[flags & FAILED_BITS], timed, headers)
+                Answer(
+                    status,
+                    body,
+                    CONTENT_TYPES[content_type],
+                    FAILED[flags & FAILED_BITS],
+                    timed,
+                    headers,
+                    None,
+                    decode_us,
+                    encode_us,
+                )
             )
             if flags & wire.TIMED_OUT and answered:  # else the front has answered, and counted, before
                 self._calls.timeout()
@@ -191,7 +208,7 @@ class Worker:
                 self._calls.put_back([request])
             self._settled(seq)
         else:
-            self._told(kind, seq, json.loads(body))
+            self._told(kind, seq, body)
 
     def _finish(self, seq: int) -> ScoringRequest | None:
         self.answered += 1
@@ -241,7 +258,8 @@ class Worker:
     def _control(self, kind: int, seq: int, count: int) -> None:
         self._channel.send([data := wire.TO_WORKER.pack(kind, 0, seq, 0, 0, count)], len(data))
 
-    def _told(self, kind: int, seq: int, facts: dict[str, Any]) -> None:
+    def _told(self, kind: int, seq: int, body: bytes) -> None:
+        facts: dict[str, Any] = json.loads(body)
         if kind == wire.STATE:
             self._move(WorkerState.LOADING, str(facts["doing"]))
         elif kind == wire.READY:
