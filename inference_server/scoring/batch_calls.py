@@ -191,6 +191,7 @@ class BatchCalls(Worker):
         if self._prover is not None and len(items) > 1:
             proof = self._prover.proof
             proof.worked(len(items), seconds)
+            self._prover.company.does_well(items[0][1].key)
             if proof.sample_due():
                 at = random.randrange(len(items))
                 self._sample = (items[at][0], answers[at])
@@ -223,7 +224,7 @@ class BatchCalls(Worker):
                 faults,
             )
             if not faults and self._prover is not None and not isinstance(error, ScoringTimeout):
-                self._prover.fails_merged(error)
+                self._prover.fails_merged(items[0][1].key, error)
 
     def _fail_all(self, items: Sequence[Item], error: BaseException) -> None:
         """One account in the log, an error for each."""

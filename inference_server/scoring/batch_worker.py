@@ -108,6 +108,7 @@ class BatchWorker(BatchCalls):
         poison = self._poison
         now = monotonic() if poison else 0.0
         equal = self._only_equal
+        bad = self._prover.company.bad if self._prover is not None else None
         for request in scores:
             if left[request.seq % wire.LEFT_SLOTS] and not self._wanted(request):
                 continue
@@ -124,6 +125,9 @@ class BatchWorker(BatchCalls):
                     groups["alone", request.seq] = [(request, payload)]
                 else:
                     alone.append(request)
+                continue
+            if bad and payload.key in bad:
+                alone.append(request)
                 continue
             key = (payload.key, bytes(request.body)) if equal else payload.key
             group = groups.get(key)

@@ -12,6 +12,7 @@ from inference_server.scoring import errors, wire
 from inference_server.scoring.answer import Answer
 from inference_server.scoring.batching import repro
 from inference_server.scoring.batching.caps import release, too_big
+from inference_server.scoring.batching.company import Company
 from inference_server.scoring.batching.compare import difference
 from inference_server.scoring.batching.merger import Merger
 from inference_server.scoring.batching.payload import Payload
@@ -29,7 +30,7 @@ POOL = 32  # requests kept to be compared, the newest
 POOL_BYTES = 64 * 1024 * 1024
 EACH = 4  # answered requests, then a comparison; sooner where nobody waits
 TELL_SECONDS = 1.0  # between two reports while the proof goes on
-FAILURES = 2  # comparisons in turn that raise, where the requests themselves did not
+FAILURES = 3  # second calls in turn that fail
 
 Call = Callable[[Callable[..., Any], Dict[str, Any]], Any]
 
@@ -68,7 +69,8 @@ class Prover:
         self.proof = Proof(merger.max_batch_size)
         self._pool: Dict[int, Sample] = {}  # by hash of the request, oldest first
         self._new = 0
-        self._failures = 0
+        self.company = Company()
+        self._repeat_failures = 0
         self._told = 0.0
         self._told_rows = 0
 
@@ -117,9 +119,10 @@ class Prover:
         self.proof.accept(int(facts.get("rows") or self._merger.max_batch_size))
         self._told_rows = max(self._told_rows, self.proof.rows)
 
-    def fails_merged(self, failed: BaseException) -> None:
-        """A merged call failed, and each of its requests succeeded alone."""
-        self._refuse(f"a merged call failed ({_said(failed)}), though none of its requests fails alone")
+    def fails_merged(self, key: Hashable, failed: BaseException) -> None:
+        """A merged call for callers failed, and each of its requests succeeded alone."""
+        if self.company.fails(key):
+            self._refuse(f"merged calls fail ({_said(failed)}), though none of their requests fails alone")
 
     # ------------------------------------------------------------ comparing
 
@@ -172,7 +175,8 @@ class Prover:
                     del self._pool[mark]
                     continue
                 sample.key, sample.rows = payload.key, payload.rows
-            groups.setdefault(sample.key, []).append(sample)
+            if sample.key not in self.company.bad:
+                groups.setdefault(sample.key, []).append(sample)
         newest = list(reversed(list(groups.values())))
         return next((group for group in newest if len(group) > 1), newest[0] if newest else [])
 
@@ -213,7 +217,10 @@ class Prover:
         again = self._alone(sample.record)
         seconds = perf_counter() - began
         if again is None:
-            self._failed(seconds, "run() failed when it was called again with an input that it had answered")
+            self.proof.wasted(seconds)
+            self._repeat_failures += 1
+            if self._repeat_failures >= FAILURES:  # once may be chance
+                self._refuse("run() fails when it is called again with an input that it has answered")
             return
         why = difference(sample.answer, again)
         if why:
@@ -222,7 +229,7 @@ class Prover:
                 repro.Mismatch(why, [_sent(sample.record)], 0, sample.answer, again),
             )
             return
-        self._failures = 0
+        self._repeat_failures = 0
         self.proof.repeated(seconds)
 
     def _merge(self, chosen: Sequence[Sample]) -> None:
@@ -232,16 +239,13 @@ class Prover:
             answers, seconds = self._merged(chosen)
         except FrontGone:
             raise
-        except ScoringTimeout:
-            self.proof.limit(rows // 2, perf_counter() - began)
-            return
         except BaseException as error:
-            if too_big(error):
+            spent = perf_counter() - began
+            if isinstance(error, ScoringTimeout) or too_big(error):
                 release()
-                self.proof.limit(rows // 2, perf_counter() - began)
+                self.proof.limit(rows // 2, spent)
             else:
-                why = f"run() failed on the rows of {len(chosen)} requests at once: {_said(error)}"
-                self._failed(perf_counter() - began, why, chosen)
+                self._spoiled(chosen, error, spent)
             return
         for at, (sample, answer) in enumerate(zip(chosen, answers)):
             why = difference(sample.answer, answer)
@@ -251,10 +255,28 @@ class Prover:
                     repro.Mismatch(why, [_sent(one.record) for one in chosen], at, sample.answer, answer),
                 )
                 return
-        self._failures = 0
+        self.company.does_well(chosen[0].key)
         bodies = len({id(sample) for sample in chosen})
         kinds = len({sample.answer.body for sample in chosen})
         self.proof.merged(rows, len(chosen), bodies, kinds, seconds)
+
+    def _spoiled(self, chosen: Sequence[Sample], error: BaseException, spent: float) -> None:
+        """A merged call failed. One of its requests may have done that, so smaller company is tried; two of whom
+        one did are not used again."""
+        if len(chosen) > 2:
+            self.proof.wasted(spent)
+            middle = (len(chosen) + 1) // 2
+            for half in (chosen[:middle], chosen[middle:]):
+                if len(half) > 1 and self.proof.state != REFUSED:
+                    self._merge(half)
+            return
+        self.proof.wasted(spent)
+        if self.company.fails(chosen[0].key):
+            why = f"run() failed on the rows of two requests at once: {_said(error)}"
+            sent = [_sent(sample.record) for sample in chosen]
+            self._refuse(why, repro.Mismatch(why, sent, 0, chosen[0].answer, None))
+        for mark in [mark for mark, sample in self._pool.items() if sample in chosen]:
+            del self._pool[mark]
 
     def _merged(self, chosen: Sequence[Sample]) -> Tuple[List[Answer], float]:
         """The answers of a merged call, and the seconds of run()."""
@@ -271,15 +293,6 @@ class Prover:
         return [answer_of(part) for part in merger.split(result, payloads)], seconds
 
     # ------------------------------------------------------------ what came of it
-
-    def _failed(self, seconds: float, why: str, chosen: Sequence[Sample] = ()) -> None:
-        """A comparison raised: once may be chance."""
-        self.proof.wasted(seconds)
-        self._failures += 1
-        if self._failures >= FAILURES:
-            sent = [_sent(sample.record) for sample in chosen]
-            alone = chosen[0].answer if chosen else None
-            self._refuse(why, repro.Mismatch(why, sent, 0, alone, None) if sent else None)
 
     def _refuse(self, why: str, mismatch: Optional[repro.Mismatch] = None) -> None:
         if self.proof.state == REFUSED:

@@ -198,8 +198,10 @@ def test_it_is_also_seen_when_it_first_happens_after_the_proof(front: Start) -> 
     )
     one.teach(DIFFERENT)
     assert one.proofs[-1]["state"] == "agreed"
-    answers = one.ask([{"data": [[901, number]]} for number in range(8)])
-    assert [answer.status for answer in answers] == [200] * 8
+    for _ in range(3):  # once it might be one of them that spoils its company
+        assert one.proofs[-1]["state"] == "agreed"
+        answers = one.ask([{"data": [[901, number]]} for number in range(8)])
+        assert [answer.status for answer in answers] == [200] * 8
     assert one.proofs[-1]["state"] == "refused"
 
 
