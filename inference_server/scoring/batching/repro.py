@@ -102,7 +102,7 @@ def _facts(script: str, config: Dict[str, Any], mismatch: Mismatch) -> Dict[str,
         "alone": _answer(mismatch.alone),
         "merged": _answer(mismatch.merged),
         "python": platform.python_version(),
-        "libraries": _versions(),
+        "libraries": versions(),
     }
 
 
@@ -121,7 +121,8 @@ def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _versions() -> Dict[str, str]:
+def versions() -> Dict[str, str]:
+    """Of the libraries that answers depend on, as far as the script has imported them."""
     found = {name: getattr(sys.modules.get(name), "__version__", "") for name in LIBRARIES}
     return {name: str(version) for name, version in found.items() if version}
 
