@@ -9,12 +9,11 @@ A caller sees fixed texts only. The log gets the place in the user's own file fi
 
 from __future__ import annotations
 
-import os
 import traceback
-from types import TracebackType
 from typing import NamedTuple, Optional, Tuple
 
 from inference_server.scoring.answer import Answer, message
+from inference_server.scoring.places import Place, from_user_code, place_of
 
 SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
@@ -25,9 +24,6 @@ SCRIPT_RAISED = "Caught an unhandled exception from the user script"
 
 # Libraries that scripts expect to come with the server, and the extra that brings them.
 EXTRAS = {"inference_schema": "azureml", "flask": "azureml"}
-
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_STDLIB = os.path.dirname(os.__file__) + os.sep
 
 
 class Context(NamedTuple):
@@ -81,9 +77,8 @@ def script_failed(exc: BaseException) -> Answer:
     if not _context.development:
         return message(500, SCRIPT_FAILED, failed=True)
     summary, detail = describe_failure(exc)
-    return message(
-        500, SCRIPT_FAILED, failed=True, location=_place(_cause(exc)), error=summary, traceback=detail
-    )
+    location = str(place(exc) or "")
+    return message(500, SCRIPT_FAILED, failed=True, location=location, error=summary, traceback=detail)
 
 
 def timed_out(limit_ms: int) -> Answer:
@@ -98,7 +93,7 @@ def internal_error(exc: Optional[BaseException] = None) -> Answer:
     """
     if exc is None or not _context.development:
         return message(500, INTERNAL_ERROR)
-    return message(500, INTERNAL_ERROR, error=_one_line(_headline(exc)))
+    return message(500, INTERNAL_ERROR, error=headline(exc))
 
 
 def describe_failure(exc: BaseException, script_file: Optional[str] = None) -> Tuple[str, str]:
@@ -109,13 +104,23 @@ def describe_failure(exc: BaseException, script_file: Optional[str] = None) -> T
     machinery. Neither text ends with a newline.
     """
     cause = _cause(exc)
-    place = _place(cause, script_file)
-    summary = _one_line(_headline(cause))
-    if place:
-        summary += f" ({place})"
-    summary += _hint(cause)
-    lines = traceback.format_exception(type(cause), cause, _from_user_code(cause.__traceback__))
+    where = place(cause, script_file)
+    summary = headline(cause)
+    if where:
+        summary += f" ({where})"
+    summary += hint(cause)
+    lines = traceback.format_exception(type(cause), cause, from_user_code(cause.__traceback__))
     return summary, "".join(lines).rstrip("\n")
+
+
+def place(exc: BaseException, script_file: Optional[str] = None) -> Optional[Place]:
+    """Where it was raised in the user's code; `script_file` is the script being served unless given."""
+    return place_of(_cause(exc), _context.script_file if script_file is None else script_file)
+
+
+def headline(exc: BaseException) -> str:
+    """`ValueError: boom`, on one line; of a UserScriptError, what caused it."""
+    return _one_line(_headline(_cause(exc)))
 
 
 def failure_log(exc: BaseException) -> str:
@@ -149,38 +154,7 @@ def _one_line(text: str) -> str:
     return text if len(text) <= 500 else text[:499] + "…"
 
 
-def _place(exc: BaseException, script_file: Optional[str] = None) -> str:
-    """`/path/score.py, line 12, in run`: the innermost frame in the script, else in a file that is no
-    library's, else in any but ours."""
-    script_file = _context.script_file if script_file is None else script_file
-    if isinstance(exc, SyntaxError) and exc.filename:
-        return f"{exc.filename}, line {exc.lineno}"
-    best, best_rank = "", 0
-    for frame, line in traceback.walk_tb(exc.__traceback__):
-        file = frame.f_code.co_filename
-        rank = 0 if _machinery(file) else 3 if file == script_file else 1 if _library(file) else 2
-        if rank and rank >= best_rank:
-            best, best_rank = f"{file}, line {line}, in {frame.f_code.co_name}", rank
-    return best
-
-
-def _from_user_code(tb: Optional[TracebackType]) -> Optional[TracebackType]:
-    """The traceback from its first frame that is neither ours nor Python's import machinery."""
-    start = tb
-    while start is not None and _machinery(start.tb_frame.f_code.co_filename):
-        start = start.tb_next
-    return start
-
-
-def _machinery(file: str) -> bool:
-    return file.startswith((_HERE, "<frozen importlib"))
-
-
-def _library(file: str) -> bool:
-    return file.startswith((_STDLIB, "<")) or "site-packages" in file or "dist-packages" in file
-
-
-def _hint(exc: BaseException) -> str:
+def hint(exc: BaseException) -> str:
     """How to get a library that scripts expect to come with the server."""
     if not isinstance(exc, ModuleNotFoundError) or not exc.name:
         return ""
