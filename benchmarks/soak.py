@@ -1,4 +1,4 @@
-"""`make soak`: a million requests, one in a hundred of them a mishap, and not one answer lost, doubled or swapped.
+"""`make soak`: a million requests, some of them mishaps, and not one answer lost, doubled or swapped.
 
 Mishaps, a third each: a request that kills its worker, a client that resets its connection (in the middle of its body or while
 it waits), and a request whose run() goes on past the scoring timeout. What must hold:
@@ -6,6 +6,9 @@ it waits), and a request whose run() goes on past the scoring timeout. What must
 - every whole request gets exactly one answer, its own; only the poisoned ones get an error;
 - no request runs twice, and none that was answered with 200 ran less than once;
 - the memory of the server does not grow.
+
+With --batching the rows of many requests share a run() and the neighbours of a mishap run again, so that runs are not counted; that
+every whole request gets its own answer, and only the poisoned ones an error, holds all the same.
 
 The loop is bounded by --requests and --minutes, and talks to the server it started on 127.0.0.1 only.
 """
@@ -34,6 +37,7 @@ from benchmarks.servers import environment, free_port
 from benchmarks.workloads import RESULTS
 
 SCRIPT = Path(__file__).with_name("soak_score.py")
+ROWS_SCRIPT = Path(__file__).with_name("soak_rows.py")
 MISHAPS = ("kill", "reset", "sleep")
 TIMEOUT_MS = 50
 LINGER = struct.pack("ii", 1, 0)  # close with a reset
@@ -48,6 +52,7 @@ class Soak:
     share: float
     deadline: float
     random: random.Random
+    batching: bool = False
     next: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -66,11 +71,25 @@ class Soak:
         if len(self.faults) < 20:
             self.faults.append(text)
 
+    def expected(self, number: int) -> object:
+        return [[number, 2 * number]] if self.batching else {"number": number, "twice": 2 * number}
+
+    def body(self, number: int, what: str) -> bytes:
+        seconds = 4 * TIMEOUT_MS / 1000
+        if self.batching:
+            return json.dumps(
+                {"data": [[number, ("", "kill", "sleep", "reset").index(what) % 3, seconds]]}
+            ).encode()
+        request: dict[str, object] = {"number": number}
+        if what in ("kill", "sleep"):
+            request |= {"do": what, "seconds": seconds}
+        return json.dumps(request).encode()
+
     def answered(self, number: int, what: str, status: int, body: bytes) -> None:
         """Judge one answer."""
         if status == 200:
             self.whole[number] = 1
-            if json.loads(body) != {"number": number, "twice": 2 * number}:
+            if json.loads(body) != self.expected(number):
                 self.fault(f"request {number} got the answer of another: {body[:100]!r}")
             elif what:
                 self.fault(f"request {number} was to {what} and got 200")
@@ -82,13 +101,6 @@ class Soak:
             self.fault(f"request {number} was innocent and got {status} {body[:100]!r}")
 
 
-def _body(number: int, what: str) -> bytes:
-    request: dict[str, object] = {"number": number}
-    if what in ("kill", "sleep"):
-        request |= {"do": what, "seconds": 4 * TIMEOUT_MS / 1000}
-    return json.dumps(request).encode()
-
-
 async def _caller(soak: Soak) -> None:
     """One client: a request, its answer, the next; a new connection after a mishap."""
     connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -97,7 +109,7 @@ async def _caller(soak: Soak) -> None:
         if connection is None:
             connection = await _connect(soak)
         reader, writer = connection
-        request = request_bytes(soak.port, "/score", _body(number, what))
+        request = request_bytes(soak.port, "/score", soak.body(number, what))
         if what == "reset":
             await _reset(writer, request, soak.random)
             soak.outcomes["reset: left"] += 1
@@ -184,7 +196,7 @@ async def _load(soak: Soak, pid: int, connections: int) -> list[float]:
 def _judge(soak: Soak, runs: bytes, memory: list[float]) -> list[str]:
     """What did not hold, one line each."""
     wrong = list(soak.faults)
-    twice = [number for number in range(soak.next) if runs[number] > 1]
+    twice = [] if soak.batching else [number for number in range(soak.next) if runs[number] > 1]
     never = [number for number in range(soak.next) if soak.whole[number] == 1 and runs[number] == 0]
     if twice:
         wrong.append(f"{len(twice)} requests ran more than once, such as {twice[:5]}")
@@ -196,10 +208,12 @@ def _judge(soak: Soak, runs: bytes, memory: list[float]) -> list[str]:
     return wrong
 
 
-def _start(port: int, workers: int, runs: Path, log: Path) -> subprocess.Popen[bytes]:
+def _start(port: int, workers: int, batching: bool, runs: Path, log: Path) -> subprocess.Popen[bytes]:
     command = [
         str(Path(sys.executable).with_name("azmlinfsrv")),
-        *("--entry_script", str(SCRIPT), "--port", str(port), "--worker_count", str(workers)),
+        *("--entry_script", str(ROWS_SCRIPT if batching else SCRIPT)),
+        *("--port", str(port), "--worker_count", str(workers)),
+        *(("--max_batch_size", "32") if batching else ()),
     ]
     variables = {**environment("soak"), "SOAK_RUNS": str(runs), "SCORING_TIMEOUT_MS": str(TIMEOUT_MS)}
     with log.open("wb") as output:
@@ -221,6 +235,50 @@ def _start(port: int, workers: int, runs: Path, log: Path) -> subprocess.Popen[b
     return process
 
 
+@dataclass
+class Verdict:
+    """What a soak found; nothing in `wrong` is what it should find."""
+
+    requests: int
+    seconds: float
+    outcomes: dict[str, int]
+    wrong: list[str]
+
+
+def run(
+    requests: int,
+    mishaps: float,
+    *,
+    connections: int = 64,
+    workers: int = 2,
+    minutes: float = 60,
+    seed: int = 0,
+    batching: bool = False,
+) -> Verdict:
+    """Start the server, send everything, judge. Raises SystemExit when the server does not come up."""
+    port, log = free_port(), RESULTS / "logs" / "soak.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(folder) / "runs"
+        runs.write_bytes(bytes(requests))
+        process = _start(port, workers, batching, runs, log)
+        deadline, chance = time.monotonic() + 60 * minutes, random.Random(seed)
+        soak = Soak(port, requests, mishaps, deadline, chance, batching, whole=bytearray(requests))
+        begun = time.monotonic()
+        try:
+            memory = asyncio.run(_load(soak, process.pid, connections))
+            alive = process.poll() is None
+        finally:
+            processes.stop(process)
+        wrong = _judge(soak, runs.read_bytes(), memory)
+    if not alive:
+        wrong.append("the server ended by itself")
+    if soak.next < requests:
+        wrong.append(f"time was over after {soak.next:,} of {requests:,} requests")
+    print(f"server's output in {os.path.relpath(log)}")
+    return Verdict(soak.next, time.monotonic() - begun, dict(soak.outcomes), wrong)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--requests", type=int, default=1_000_000)
@@ -229,40 +287,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=60, help="stop sending after that long")
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-
-    port, log = free_port(), RESULTS / "logs" / "soak.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        runs = Path(folder) / "runs"
-        runs.write_bytes(bytes(arguments.requests))
-        process = _start(port, arguments.workers, runs, log)
-        soak = Soak(
-            port,
-            arguments.requests,
-            arguments.mishaps,
-            time.monotonic() + 60 * arguments.minutes,
-            random.Random(arguments.seed),
-            whole=bytearray(arguments.requests),
-        )
-        begun = time.monotonic()
-        try:
-            memory = asyncio.run(_load(soak, process.pid, arguments.connections))
-            alive = process.poll() is None
-        finally:
-            processes.stop(process)
-        wrong = _judge(soak, runs.read_bytes(), memory)
-    if not alive:
-        wrong.append("the server ended by itself")
-    if soak.next < arguments.requests:
-        wrong.append(f"time was over after {soak.next:,} of {arguments.requests:,} requests")
-    print(
-        f"\n{soak.next:,} requests in {time.monotonic() - begun:.0f} s; server's output in {os.path.relpath(log)}"
-    )
-    for name, count in sorted(soak.outcomes.items()):
+    parser.add_argument("--batching", action="store_true", help="rows of many requests share a run()")
+    arguments = vars(parser.parse_args())
+    verdict = run(arguments.pop("requests"), arguments.pop("mishaps"), **arguments)
+    print(f"\n{verdict.requests:,} requests in {verdict.seconds:.0f} s")
+    for name, count in sorted(verdict.outcomes.items()):
         print(f"  {name:12} {count:>9,}")
-    print("\n".join(wrong) or "every answer was right, none lost, doubled or swapped; memory is flat")
-    raise SystemExit(1 if wrong else 0)
+    print("\n".join(verdict.wrong) or "every answer was right, none lost, doubled or swapped; memory is flat")
+    raise SystemExit(1 if verdict.wrong else 0)
 
 
 if __name__ == "__main__":

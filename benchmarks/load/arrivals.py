@@ -12,7 +12,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import cast
 
 import uvloop
 
@@ -31,7 +32,6 @@ class Call:
     kind: str = ""  # for whoever judges the outcomes
     status: int | None = None
     done: float = 0.0
-    answer: bytes = b""
     head: bytes = b""
     begun: float = 0.0
 
@@ -43,14 +43,13 @@ class Call:
 
 @dataclass
 class Target:
-    """Where the requests go. `more`: header lines that each carries. `keep`: what of an answer is kept."""
+    """Where the requests go. `more`: header lines that each carries. `keep_heads`: calls get the head of their answer."""
 
     port: int
     route: str
     more: bytes = b""
-    keep_answers: bool = False
+    keep_heads: bool = False
     hold_on: bool = False  # who leaves only stops listening; the connection stays open
-    sockets: list[asyncio.BaseTransport] = field(default_factory=list)
 
 
 class _Caller(asyncio.Protocol):
@@ -63,8 +62,8 @@ class _Caller(asyncio.Protocol):
         self.leaving: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are not of that class
+        self.crowd.transports.add(self.transport)
 
     def ask(self, call: Call) -> None:
         self.call = call
@@ -77,9 +76,7 @@ class _Caller(asyncio.Protocol):
         call, self.call, self.leaving = self.call, None, None
         if call is None:
             return
-        if self.crowd.target.hold_on:
-            self.crowd.target.sockets.append(self.transport)
-        else:
+        if not self.crowd.target.hold_on:
             self.transport.close()
         self.crowd.ended(call, LEFT)
 
@@ -91,8 +88,8 @@ class _Caller(asyncio.Protocol):
         if self.leaving is not None:
             self.leaving.cancel()
             self.leaving = None
-        if self.crowd.target.keep_answers:
-            call.answer, call.head = answer[1], self.answers.head
+        if self.crowd.target.keep_heads:
+            call.head = self.answers.head
         if self.answers.keep:
             self.crowd.idle.append(self)
         else:
@@ -100,6 +97,7 @@ class _Caller(asyncio.Protocol):
         self.crowd.ended(call, answer[0])
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.crowd.transports.discard(self.transport)
         if self in self.crowd.idle:
             self.crowd.idle.remove(self)
         if self.leaving is not None:
@@ -116,6 +114,7 @@ class _Crowd:
         self.target = target
         self.loop = asyncio.get_running_loop()
         self.idle: deque[_Caller] = deque()
+        self.transports: set[asyncio.Transport] = set()
         self.start = time.perf_counter()
         self.open = 0
         self.tasks: set[asyncio.Task[None]] = set()
@@ -152,11 +151,11 @@ class _Crowd:
     async def leave_all(self) -> None:
         for task in list(self.tasks):
             task.cancel()
-        for transport in [*(caller.transport for caller in self.idle), *self.target.sockets]:
-            transport.close()
-        self.idle.clear()
-        self.target.sockets.clear()
-        await asyncio.sleep(0)
+        self.on_end = lambda call: None
+        for transport in list(self.transports):
+            transport.abort()
+        while self.transports:
+            await asyncio.sleep(0.001)
 
 
 async def _open_loop(target: Target, calls: Sequence[Call], patience: float) -> None:
