@@ -84,8 +84,7 @@ class Deployment:
             request.resolve(answer)
             return
         if self._batches is not None:
-            suspects = self._batches.suspects
-            request.lone = len(suspects) > 0 and suspects.holds(request, monotonic())
+            self._batches.arrived(request, monotonic())
         self.queue.admit(request)
         if request.deadline:
             self._deadlines.add(request)

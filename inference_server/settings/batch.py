@@ -34,8 +34,8 @@ class BatchSettings:
     max_queue_delay_ms: float = setting(
         0.0,
         read.number,
-        "How long a request may wait for others before a batch that is not full leaves. 0, the default, is best for "
-        "nearly all: a free worker takes all that waits.",
+        "How long a request waits for others before a batch that is not full leaves. 0: only where such a wait has "
+        "made the requests just before it faster; else a free worker takes all that waits.",
         unit="milliseconds",
         flag=True,
     )

@@ -12,6 +12,7 @@ from inference_server.batching.admission import Load
 from inference_server.batching.queue import Queue
 from inference_server.batching.rows import Rows
 from inference_server.batching.timing import Timings
+from inference_server.batching.wait import Wait
 from inference_server.batching.window import Window
 from inference_server.messages import BatchingReport, ScoringRequest
 from inference_server.workers.batch_worker import Batch, BatchCalls, BatchWorker
@@ -24,6 +25,7 @@ from inference_server.workers.suspects import Suspects
 from inference_server.workers.verdicts import Verdict, Verdicts
 from inference_server.workers.worker import Worker
 
+SMOOTHING = 0.1
 STEAL_SECONDS = 0.002  # what lies ahead in a worker that is done sooner than this is not worth taking back
 
 
@@ -43,6 +45,9 @@ class BatchPool(Pool):
         self._max_rows = spec.config.max_batch_size
         self._max_bytes = spec.config.max_batch_bytes or sys.maxsize
         self._window = Window(spec.max_queue_delay, self._max_rows, self.timings.overall.predict)
+        # a wait that nobody asked for is spent only where it has paid
+        self._wait = None if spec.max_queue_delay else Wait(self._max_rows, self.timings.overall.predict)
+        self._mean_rows = 1.0
         self._verdicts = Verdicts(self._max_rows)
         self._workers: list[BatchWorker] = []  # of this digest or another, ready and not ended
         self._merging = False
@@ -60,10 +65,17 @@ class BatchPool(Pool):
 
     # ------------------------------------------------------------ what is learned
 
+    def arrived(self, request: ScoringRequest, now: float) -> None:
+        """A request comes in: it may have to be run alone, and adds to what is known of arrivals."""
+        request.lone = len(self.suspects) > 0 and self.suspects.holds(request, now)
+        if self._wait is not None:
+            self._wait.arrived(now)
+
     def _learn(self, batch: Batch) -> None:
         rows = batch.rows
         if rows:
             self.rows.observe(batch.requests, rows, batch.body_bytes)
+            self._mean_rows += SMOOTHING * (rows / batch.requests - self._mean_rows)
         else:
             rows = batch.requests
         self.timings.observe(_class(rows, batch.body_bytes), rows, batch.seconds)
@@ -111,12 +123,15 @@ class BatchPool(Pool):
         if not len(self.queue):
             self._balance(now)
             return
+        workers = [worker for worker in self._workers_in_service() if worker.room()]
+        if self._wait is not None:
+            self._wait.learn(now, self._mean_rows, max(1, len(self._serving)))
+            self._window.max_delay = self._wait.delay
         if self._window.max_delay:
             leave = self._window.leave(self.queue, self._waiting_rows(), now)
-            if leave.at > now:
+            if leave.at > now:  # only those that join what is to be run next anyway leave before that
                 self._look_again(leave.at - now)
-                return
-        workers = [worker for worker in self._workers_in_service() if worker.room()]
+                workers = [worker for worker in workers if worker.holds_ahead()]
         idle = [worker for worker in workers if not worker.in_hand]
         while idle and len(self.queue):
             share = min(self._max_rows, ceil(self._waiting_rows() / len(idle)))

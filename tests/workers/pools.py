@@ -16,8 +16,10 @@ from typing import Any
 from inference_server.batching.queue import Queue
 from inference_server.http.head import scan
 from inference_server.http.limits import Limits
-from inference_server.messages import Answer, ScoringRequest
+from inference_server.messages import DONE, SENT, WAITING, Answer, ScoringRequest
 from inference_server.scoring.config import ScoringConfig
+from inference_server.workers.batch_pool import BatchPool
+from inference_server.workers.batch_worker import Batch
 from inference_server.workers.pool import Observer, Pool
 from inference_server.workers.spec import PoolSpec
 
@@ -33,21 +35,38 @@ class Running:
         self.downs: list[str] = []
         self.queue = Queue(0, 0)
         self.logs: list[tuple[dict[str, Any], ScoringRequest | None]] = []
+        self.batches: list[Batch] = []
+        self.again: list[int] = []
         observer = Observer(
             restarted=self.restarts.append,
             down=self.downs.append,
             log=lambda entry, request: self.logs.append((entry, request)),
+            ran=self.batches.append,
+            again=self.again.append,
         )
-        self.pool = Pool(spec, self.queue, observer)
+        self.pool = (BatchPool if spec.batches else Pool)(spec, self.queue, observer)
 
     def submit(self, value: Any, body: bytes | None = None) -> asyncio.Future[Answer]:
         """A request with `value` as its JSON body. A second answer to it fails the test that awaits the first."""
+        return self.request(json.dumps(value).encode() if body is None else body)[1]
+
+    def request(self, body: bytes) -> tuple[ScoringRequest, asyncio.Future[Answer]]:
+        """A request that was submitted, and the future of its answer."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        body = json.dumps(value).encode() if body is None else body
         request = ScoringRequest(HEAD, [body], len(body), time.monotonic(), future.set_result)
+        if isinstance(self.pool, BatchPool):
+            self.pool.arrived(request, time.monotonic())
         assert self.queue.admit(request)
         self.pool.schedule()
-        return future
+        return request, future
+
+    def leave(self, request: ScoringRequest) -> None:
+        """Its caller goes."""
+        state, request.state = request.state, DONE
+        if state == SENT:
+            self.pool.left(request)
+        elif state == WAITING:
+            self.queue.left(request)
 
     async def ask(self, value: Any, seconds: float = 20.0) -> Any:
         """The value that run() gave for `value`, or the status of the error."""
