@@ -27,7 +27,7 @@ class ClientLeft(Exception):
 
 async def score(site: Site, head: RequestHead, scope: Any, receive: Any, send: Any) -> None:
     """Answer one request for the scoring route; `head` is that of `scope`."""
-    arrived = monotonic()
+    arrived = answered = monotonic()
     identity = head.identity()
     request = None
     gone = None
@@ -44,14 +44,17 @@ async def score(site: Site, head: RequestHead, scope: Any, receive: Any, send: A
                 future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
                 request = _request(scope, head, identity, pieces, arrived, future)
                 answer = await _answered(site, request, future, gone)
-        sent = await _send(site, head, identity, answer, send, gone)
+        answered = monotonic()
+        lines = identity.lines + scoring.more_lines(site, head, request, answer, answered)
+        sent = await _send(site, head, lines, answer, send, gone)
     except ClientLeft:
-        answer, sent = refusals.client_left(), 0
+        answer, sent, answered = refusals.client_left(), 0, monotonic()
     finally:
         if gone is not None:
             gone.cancel()
-    latency = monotonic() - arrived
-    entry = (_UNNAMED, answer.status, sent, sent, False, latency, sent, request, answer)
+    now = monotonic()
+    latency = now - arrived
+    entry = (_UNNAMED, answer.status, sent, sent, False, latency, sent, request, answer, now - answered)
     site.ledger.note(entry, asyncio.get_running_loop().call_soon)
     if site.insights is not None:
         scoring.tell_insights(site.insights, scope.get("scheme", "http"), head, identity, answer, latency)
@@ -89,7 +92,10 @@ def _request(
     future: asyncio.Future[Answer],
 ) -> ScoringRequest:
     peer = Peer(_address(scope.get("client")), _address(scope.get("server")), scope.get("scheme", "http"))
-    return ScoringRequest(head, pieces, sum(map(len, pieces)), arrived, future.set_result, identity, peer)
+    size = sum(map(len, pieces))
+    request = ScoringRequest(head, pieces, size, arrived, future.set_result, identity, peer)
+    request.received = monotonic()
+    return request
 
 
 def _address(end: Sequence[Any] | None) -> str:
@@ -118,14 +124,13 @@ async def _answered(
 async def _send(
     site: Site,
     head: RequestHead,
-    identity: Identity,
+    lines: bytes,
     answer: Answer,
     send: Any,
     gone: asyncio.Future[None] | None,
 ) -> int:
-    """Send the answer; returns how many bytes its body had."""
-    cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
-    headers = site.heads.header_list(answer, identity.lines, cors)
+    """Send the answer; returns how many bytes its body had. `lines`: header lines of this request."""
+    headers = site.heads.header_list(answer, lines)
     empty = answers.framing(answer, head.method, head.version) == answers.NO_BODY
     stream = answer.stream
     if stream is not None and empty:

@@ -20,6 +20,7 @@ Headers = list[tuple[bytes, bytes]]
 
 _METHODS = {name.encode(): name for name in ("GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE")}
 _HAS_IDS = frozenset(ID_NAMES)
+TIMING_HEADER = b"server-timing"  # in a request: the answer is to say where the time went
 TIMEOUT_HEADER = b"x-ms-request-timeout-ms"  # until when, from its arrival, the caller wants an answer
 _LENGTH_DIGITS = 18  # more is no length anybody could send, and int() of a huge text is slow
 
@@ -47,6 +48,7 @@ class RequestHead:
         "query",
         "request_line",
         "target",
+        "timed",
         "timeout_ms",
         "version",
     )
@@ -67,6 +69,7 @@ class RequestHead:
         self._fields = fields
         self.is_score = path == "/score"
         self.timeout_ms = fields.get(TIMEOUT_HEADER)
+        self.timed = TIMING_HEADER in fields
         self.given_ids = None if _HAS_IDS.isdisjoint(fields) else GivenIds(*map(fields.get, ID_NAMES))
         # Nothing but its body makes one request with this head different from another: a worker answers it.
         self.plain = self.given_ids is None and (method == "POST" or method == "GET")

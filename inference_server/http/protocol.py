@@ -63,7 +63,9 @@ class ScoringProtocol(asyncio.Protocol):
         self._request: ScoringRequest | None = None
         self._call: AppCall | None = None
         self._stream: StreamWriter | None = None
+        self._first = 0.0  # when a head that came in pieces began
         self._arrived = 0.0
+        self._body_began = 0.0
         self._last = False  # the answer in the making is the last one here
         self._paused = False  # the client does not take what is written
         self._had_taken = 0  # what `_taken` said when last looked at
@@ -200,7 +202,8 @@ class ScoringProtocol(asyncio.Protocol):
                 if end < 0:
                     diagnosis.incomplete(data, self.site.limits, seen=len(self._data))
                     if not self._data:
-                        self.due = monotonic() + self.site.timeouts.header
+                        self._first = monotonic()
+                        self.due = self._first + self.site.timeouts.header
                     self._data = data
                     return
                 at = end + 4
@@ -212,9 +215,12 @@ class ScoringProtocol(asyncio.Protocol):
             self._known_bytes = raw
             self._known = head
             self._about = None
-        self._data = b""
+        if self._data:
+            self._data = b""
+            self._arrived = self._first
+        else:
+            self._arrived = monotonic()
         self._head = head
-        self._arrived = monotonic()
         size = head.content_length
         if size:
             body = data[at : at + size]
@@ -239,7 +245,8 @@ class ScoringProtocol(asyncio.Protocol):
         self._state = BODY
         self._pieces = [body] if body else []
         self._missing = missing
-        self.due = self._arrived + self.site.timeouts.body
+        self._body_began = now = monotonic()
+        self.due = now + self.site.timeouts.body
         if self._head.expect_continue and not body:
             self.transport.write(answers.CONTINUE)
 
@@ -255,7 +262,7 @@ class ScoringProtocol(asyncio.Protocol):
             if missing:
                 self._body_due(self._head.content_length - missing)
                 return
-            self._request_complete(self._pieces, self._head.content_length)
+            self._request_complete(self._pieces, self._head.content_length, monotonic())
             return
         try:
             complete = chunks.feed(data)
@@ -265,18 +272,19 @@ class ScoringProtocol(asyncio.Protocol):
         if complete:
             self._chunks = None
             self._data = chunks.rest
-            self._request_complete(chunks.pieces, chunks.total)
+            self._request_complete(chunks.pieces, chunks.total, monotonic())
         else:
             self._body_due(chunks.received)
 
     def _body_due(self, received: int) -> None:
         """When the next part of the body must be here: it may pause, but not trickle for ever."""
         limit = self.site.timeouts.body
-        self.due = min(monotonic() + limit, self._arrived + limit + received / LEAST_RATE)
+        self.due = min(monotonic() + limit, self._body_began + limit + received / LEAST_RATE)
 
     # ------------------------------------------------------------ routing
 
-    def _request_complete(self, pieces: list[bytes], size: int) -> None:
+    def _request_complete(self, pieces: list[bytes], size: int, received: float = 0.0) -> None:
+        """`received`: when the last byte came, where that was not when the head was complete."""
         head = self._head
         self._state = ANSWER
         self._pieces = []
@@ -302,6 +310,8 @@ class ScoringProtocol(asyncio.Protocol):
         self._request = request = ScoringRequest(
             head, pieces, size, self._arrived, self._answer, identity, self.peer
         )
+        if received:
+            request.received = received
         if head.timeout_ms is not None or site.request_timeout:
             scoring.set_deadline(site, request)
         site.endpoint.submit(request)
@@ -310,13 +320,16 @@ class ScoringProtocol(asyncio.Protocol):
 
     def _answer(self, answer: Answer) -> None:
         """The answer to the scoring request in hand."""
+        answered = monotonic()
+        if answer.stream is not None:
+            self._begin_stream(answer, answered)
+            return
         head = self._head
         site = self.site
-        if answer.stream is not None:
-            self._begin_stream(answer)
-            return
-        cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
-        raw = site.heads.render(answer, self._identity.lines, cors, head.version, not self._last)
+        more = b""
+        if head.timed or site.adds_lines:
+            more = scoring.more_lines(site, head, self._request, answer, answered)
+        raw = site.heads.render(answer, self._identity.lines, more, head.version, not self._last)
         body = answer.body
         if answer.status != 200 or not head.plain:
             body = body if answers.framing(answer, head.method, head.version) != answers.NO_BODY else b""
@@ -324,7 +337,7 @@ class ScoringProtocol(asyncio.Protocol):
             self.transport.write(raw + body)
         else:
             self.transport.writelines((raw, body))
-        self._note(answer, len(body), len(raw))
+        self._note(answer, len(body), len(raw), answered)
         self._finish()
 
     def _answer_probe(self, answer: Answer) -> None:
@@ -335,18 +348,19 @@ class ScoringProtocol(asyncio.Protocol):
         self.transport.write(raw + body)
         self.app_answered(answer.status, [], body, len(raw))
 
-    def _begin_stream(self, answer: Answer) -> None:
+    def _begin_stream(self, answer: Answer, answered: float) -> None:
         head = self._head
         site = self.site
         assert answer.stream is not None
         how = answers.framing(answer, head.method, head.version)
         if how == answers.UNTIL_CLOSE:
             self._last = True
-        cors = site.cors.lines(head.method, head.get) if site.cors.on else b""
-        raw = site.heads.render(answer, self._identity.lines, cors, head.version, not self._last)
+        more = scoring.more_lines(site, head, self._request, answer, answered)
+        raw = site.heads.render(answer, self._identity.lines, more, head.version, not self._last)
         self._stream = StreamWriter(
             self.loop, self.transport, answer.stream, how == answers.CHUNKED, self._stream_over
         )
+        self._stream.began = answered
         if self._paused:
             self._stream.pause()
         self._stream.begin(answer, raw, discard=how == answers.NO_BODY)
@@ -355,7 +369,7 @@ class ScoringProtocol(asyncio.Protocol):
         """The last chunk was written, or the stream broke: then the caller must see that it is not whole."""
         self._stream = None
         self._had_taken = self._taken()
-        self._note(writer.answer, None, writer.head_bytes, writer.sent)
+        self._note(writer.answer, None, writer.head_bytes, writer.began, writer.sent)
         if complete:
             self._finish()
         else:
@@ -425,9 +439,9 @@ class ScoringProtocol(asyncio.Protocol):
             stream, self._stream = self._stream, None
             if stream is not None:
                 stream.client_left()
-                self._note(stream.answer, None, stream.head_bytes, stream.sent)
+                self._note(stream.answer, None, stream.head_bytes, stream.began, stream.sent)
             else:
-                self._note(refusals.client_left(), 0, 0)
+                self._note(refusals.client_left(), 0, 0, monotonic())
             self._request = None
         if self._call is not None:
             self._call.client_left()
@@ -435,11 +449,14 @@ class ScoringProtocol(asyncio.Protocol):
 
     # ------------------------------------------------------------ counting
 
-    def _note(self, answer: Answer, length: int | None, head_bytes: int, sent: int = 0) -> None:
-        """A scoring request has its answer."""
+    def _note(
+        self, answer: Answer, length: int | None, head_bytes: int, answered: float, sent: int = 0
+    ) -> None:
+        """A scoring request has its answer, which came at `answered`, written."""
         site = self.site
         status = answer.status
-        latency = monotonic() - self._arrived
+        now = monotonic()
+        latency = now - self._arrived
         entry = (
             self._about or self._name(),
             status,
@@ -450,6 +467,7 @@ class ScoringProtocol(asyncio.Protocol):
             head_bytes + (sent if length is None else length),
             self._request,
             answer,
+            now - answered,
         )
         site.ledger.note(entry, self.loop.call_soon)
         if site.insights is not None:
@@ -464,7 +482,18 @@ class ScoringProtocol(asyncio.Protocol):
         sent = head_bytes + body_bytes
         self.site.metrics.route(route).answered(status, latency, 0, sent)
         if status != 200 or path not in PROBES:
-            entry = (self._about or self._name(), status, body_bytes, 0, scored, latency, sent, None, None)
+            entry = (
+                self._about or self._name(),
+                status,
+                body_bytes,
+                0,
+                scored,
+                latency,
+                sent,
+                None,
+                None,
+                0.0,
+            )
             self.site.ledger.note(entry, self.loop.call_soon)
 
     def _name(self) -> About:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from inference_server.http import refusals
+from inference_server.http import refusals, timing
 from inference_server.http.head import TIMEOUT_HEADER, RequestHead
 from inference_server.http.identity import DEPRECATED, Identity
 from inference_server.http.site import Site
@@ -46,6 +46,16 @@ def set_deadline(site: Site, request: ScoringRequest) -> None:
         limit = min(limit, seconds) if limit else seconds
     if limit:
         request.deadline = request.arrived + limit
+
+
+def more_lines(
+    site: Site, head: RequestHead, request: ScoringRequest | None, answer: Answer, answered: float
+) -> bytes:
+    """Header lines of an answer beside its own and the ids; it came at `answered`, in monotonic seconds."""
+    lines = site.cors.lines(head.method, head.get) if site.cors.on else b""
+    if request is not None and (head.timed or site.server_timing):
+        lines += timing.line(request, answer, answered)
+    return lines
 
 
 def tell_insights(

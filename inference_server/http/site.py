@@ -56,6 +56,11 @@ class Site:
     max_connections: int = 0
     request_timeout: float = 0.0  # seconds from arrival; 0: none
     insights: Insights | None = None  # while Application Insights is on
+    server_timing: bool = False  # on every answer, not only where the request asks for it
+    adds_lines: bool = field(init=False)  # whether each answer to the scoring route has lines of its request
+
+    def __post_init__(self) -> None:
+        self.adds_lines = self.cors.on or self.server_timing
 
 
 class Timed(Protocol):

@@ -31,6 +31,7 @@ class StreamWriter:
         self.head_bytes = 0
         self._out: list[bytes] = []  # of this turn of the loop: one write for many small chunks
         self.answer: Answer
+        self.began: float  # when the answer came, monotonic seconds
         self._loop = loop
         self._transport = transport
         self._stream = stream

@@ -52,6 +52,7 @@ Entry = tuple[
     int,  # bytes sent, the head included
     ScoringRequest | None,
     Answer | None,  # None: not a request of the scoring route
+    float,  # seconds of these that its answer was rendered and written
 ]
 
 

@@ -8,8 +8,8 @@ knows at that moment.
 from __future__ import annotations
 
 import platform
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -21,49 +21,12 @@ from inference_server.lifecycle import ServerState, WorkerState
 from inference_server.messages import HealthReport
 from inference_server.telemetry import names
 from inference_server.telemetry.access import Entry
-from inference_server.telemetry.names import DURATION_BOUNDS
+from inference_server.telemetry.durations import NOTED, Durations
+from inference_server.telemetry.phases import PhaseMetrics, Row, rows
+from inference_server.telemetry.recent import Recent
 
 SCORE_ROUTE = "/score"
-NOTED = 1024  # durations that are noted before they are counted
 ROUTE_LIMIT = 100  # a label value is for ever: whoever names more routes than this counts as "other"
-
-
-class Durations:
-    """How often something took how long: one count per bound of DURATION_BOUNDS, one above them, and the sum.
-
-    What is noted is counted later, many at a time: to sort a thousand and cut them at the bounds costs less
-    than to find the place of each.
-    """
-
-    __slots__ = ("counts", "note", "noted", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(DURATION_BOUNDS) + 1)
-        self.total = 0.0
-        self.noted: list[float] = []
-        self.note = self.noted.append  # one duration in seconds
-
-    def count(self) -> None:
-        """Count what was noted since the last time."""
-        noted = self.noted
-        noted.sort()
-        before = 0
-        for place, bound in enumerate(DURATION_BOUNDS):
-            at = bisect_right(noted, bound)
-            self.counts[place] += at - before
-            before = at
-        self.counts[-1] += len(noted) - before
-        self.total += sum(noted)
-        noted.clear()
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Cumulative counts by upper bound."""
-        self.count()
-        cumulated, sum_ = [], 0
-        for bound, count in zip((*map(str, DURATION_BOUNDS), "+Inf"), self.counts, strict=True):
-            sum_ += count
-            cumulated.append((bound, float(sum_)))
-        return cumulated
 
 
 class RouteMetrics:
@@ -89,45 +52,97 @@ class RouteMetrics:
         self.sent += bytes_out
 
 
+class BatchMetrics:
+    """The run() calls of workers that batch. Nothing is shown of a deployment that has none."""
+
+    __slots__ = ("reasons", "requests", "rerun", "rows", "seconds")
+
+    def __init__(self) -> None:
+        self.reasons = dict.fromkeys(names.BATCH_REASONS, 0)
+        self.rows = Durations(names.COUNT_BOUNDS)
+        self.requests = Durations(names.COUNT_BOUNDS)
+        self.seconds = Durations()
+        self.rerun = 0
+
+    def ran(self, requests: int, rows: int, seconds: float, reason: int) -> None:
+        """One run() call; `rows` is 0 where they are not known."""
+        self.reasons[reason] += 1
+        self.requests.note(requests)
+        if rows:
+            self.rows.note(rows)
+        self.seconds.note(seconds)
+        if len(self.seconds.noted) >= NOTED:
+            for numbers in (self.rows, self.requests, self.seconds):
+                numbers.count()
+
+    def again(self, count: int) -> None:
+        """So many requests are run once more, each alone."""
+        self.rerun += count
+
+
 class DeploymentMetrics:
     """The scoring requests and workers of one deployment; made by `Metrics.deployment`."""
 
-    __slots__ = ("health", "in_flight", "name", "queue", "restarts", "route", "run", "timeouts")
+    __slots__ = (
+        "_noted",
+        "batches",
+        "health",
+        "in_flight",
+        "name",
+        "phases",
+        "recent",
+        "refusals",
+        "restarts",
+        "route",
+        "timeouts",
+    )
 
     def __init__(self, name: str, in_flight: Callable[[], int], health: Callable[[], HealthReport]) -> None:
         self.name = name
         self.in_flight = in_flight
         self.health = health
         self.route = RouteMetrics(SCORE_ROUTE, name)
-        self.queue = Durations()
-        self.run = Durations()
+        self.phases = PhaseMetrics()
+        self.recent = Recent()
+        self._noted: list[Row] = []
         self.timeouts = 0
+        self.batches = BatchMetrics()
+        self.refusals = dict.fromkeys(names.REFUSALS, 0)
         self.restarts = dict.fromkeys(names.RESTART_REASONS, 0)
 
-    def count(self, entries: Iterable[Entry]) -> None:
+    def count(self, entries: Sequence[Entry]) -> None:
         """Those of `entries` that are of the scoring route."""
+        finished = rows(entries)
+        self.recent.add(finished)
+        self._noted += finished
+        if len(finished) < len(entries):
+            for _, status, _, _, _, seconds, bytes_out, request, answer, _ in entries:
+                if request is None and answer is not None:
+                    self.route.answered(status, seconds, 0, bytes_out)
+        if len(self._noted) >= NOTED:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count what was noted since the last time."""
+        noted, self._noted = self._noted, []
+        if not noted:
+            return
+        self.phases.count(noted)
         route = self.route
-        statuses = route.statuses
-        latency, queue, run = route.latency, self.queue, self.run
-        for _, status, _, _, _, seconds, bytes_out, request, answer in entries:
-            if answer is None:
-                continue
-            statuses[status] = statuses.get(status, 0) + 1
-            latency.note(seconds)
-            route.sent += bytes_out
-            if request is not None:
-                route.received += request.body_bytes
-                if request.sent:
-                    queue.note(request.sent - request.arrived)
-            if answer.exec_ms is not None:
-                run.note(answer.exec_ms * 0.001)
-        if len(latency.noted) >= NOTED:
-            for durations in (latency, queue, run):
-                durations.count()
+        statuses, seconds, *_, sent, received, _, _ = zip(*noted, strict=True)
+        for status, count in Counter(statuses).items():
+            route.statuses[status] = route.statuses.get(status, 0) + count
+        route.latency.add(seconds)
+        route.sent += sum(sent)
+        route.received += sum(received)
 
     def timed_out(self) -> None:
         """A run() call passed the scoring timeout."""
         self.timeouts += 1
+
+    def refused(self, reason: str) -> None:
+        """A request was refused with 429; `reason` as in `names.REFUSALS`."""
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
 
     def restarted(self, reason: str) -> None:
         """A worker was replaced; `reason` is one of few words, as in `names.RESTART_REASONS`."""
@@ -176,8 +191,11 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Family]:
         """Called by the client library, once per reading."""
         deployments = self._deployments.values()
+        for deployment in deployments:
+            deployment.settle()
         yield from _requests([*self._routes.values(), *(deployment.route for deployment in deployments)])
         yield from _scoring(deployments)
+        yield from _batches(deployments)
         yield from _gauges(deployments)
         dropped = _counter(names.DROPPED_LINES)
         for stream, count in self._dropped_lines().items():
@@ -202,15 +220,42 @@ def _requests(routes: Iterable[RouteMetrics]) -> Iterator[Family]:
 
 
 def _scoring(deployments: Iterable[DeploymentMetrics]) -> Iterator[Family]:
-    queue, run = _histogram(names.QUEUE), _histogram(names.RUN)
-    timeouts, restarts = _counter(names.TIMEOUTS), _counter(names.RESTARTS)
+    queue, run, phase = map(_histogram, (names.QUEUE, names.RUN, names.PHASE))
+    timeouts, restarts, refused = map(_counter, (names.TIMEOUTS, names.RESTARTS, names.REFUSED))
     for deployment in deployments:
-        queue.add_metric([deployment.name], deployment.queue.buckets(), deployment.queue.total)
-        run.add_metric([deployment.name], deployment.run.buckets(), deployment.run.total)
+        phases = deployment.phases.durations
+        for name, durations in phases.items():
+            phase.add_metric([deployment.name, name], durations.buckets(), durations.total)
+        queue.add_metric([deployment.name], phases["queue"].buckets(), phases["queue"].total)
+        run.add_metric([deployment.name], phases["run"].buckets(), phases["run"].total)
         timeouts.add_metric([deployment.name], deployment.timeouts)
         for reason, count in deployment.restarts.items():
             restarts.add_metric([deployment.name, reason], count)
-    yield from (queue, run, timeouts, restarts)
+        for reason, count in deployment.refusals.items():
+            refused.add_metric([deployment.name, reason], count)
+    yield from (queue, run, phase, timeouts, restarts, refused)
+
+
+def _batches(deployments: Iterable[DeploymentMetrics]) -> Iterator[Family]:
+    reasons, rerun, state = _counter(names.BATCHES), _counter(names.RERUN), _gauge(names.BATCHING)
+    rows, requests, seconds = map(_histogram, (names.BATCH_ROWS, names.BATCH_REQUESTS, names.BATCH_SECONDS))
+    for deployment in deployments:
+        batching = deployment.health().batching
+        if batching is None:
+            continue
+        batches = deployment.batches
+        for reason, word in names.BATCH_REASONS.items():
+            reasons.add_metric([deployment.name, word], batches.reasons[reason])
+        for family, counted in (
+            (rows, batches.rows),
+            (requests, batches.requests),
+            (seconds, batches.seconds),
+        ):
+            family.add_metric([deployment.name], counted.buckets(), counted.total)
+        rerun.add_metric([deployment.name], batches.rerun)
+        for word in names.BATCHING_STATES:
+            state.add_metric([deployment.name, word], word == batching.state)
+    yield from (reasons, rows, requests, seconds, rerun, state)
 
 
 def _gauges(deployments: Iterable[DeploymentMetrics]) -> Iterator[Family]:

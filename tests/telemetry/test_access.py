@@ -36,7 +36,18 @@ def asked(
     scored: bool = True,
     seconds: float = 0.00314159,
 ) -> Entry:
-    return (about(host, request_line, referer, agent), status, length, sent, scored, seconds, 0, None, None)
+    return (
+        about(host, request_line, referer, agent),
+        status,
+        length,
+        sent,
+        scored,
+        seconds,
+        0,
+        None,
+        None,
+        0.0,
+    )
 
 
 def test_a_scoring_request_leaves_its_two_lines() -> None:

@@ -58,6 +58,7 @@ def scored(
         bytes_out,
         request,
         answer,
+        0.0,
     )
 
 
