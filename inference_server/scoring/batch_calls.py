@@ -47,7 +47,8 @@ class BatchCalls(Worker):
         if merger.way == ROWS and config.batch_proof:
             self._prover = Prover(channel, config, script, merger, self._limit.run)
         self._reason = wire.IDLE  # why the single call being made has no company
-        self._sample: Optional[Tuple[Record, Answer]] = None  # to be run alone when all answers have left
+        # A call of which one request is to be run alone when all answers have left, and that request's place
+        self._sample: Optional[Tuple[List[Record], int, Answer]] = None
 
     def _wanted(self, request: Record) -> bool:
         """Whether somebody still waits for it; else it is done with."""
@@ -194,7 +195,7 @@ class BatchCalls(Worker):
             self._prover.company.does_well(items[0][1].key)
             if proof.sample_due():
                 at = random.randrange(len(items))
-                self._sample = (items[at][0], answers[at])
+                self._sample = ([request for request, _ in items], at, answers[at])
 
     def _collect_all(self, items: Sequence[Item], answers: Sequence[Answer], values: Sequence[Any]) -> None:
         """Model data collection shows each request as if it had been called alone."""

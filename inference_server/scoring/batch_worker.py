@@ -12,6 +12,7 @@ from inference_server.scoring.batching.buckets import cut
 from inference_server.scoring.batching.merger import ROWS
 from inference_server.scoring.batching.prover import Prover
 from inference_server.scoring.channel import Record, record
+from inference_server.scoring.request import Request
 
 
 class BatchWorker(BatchCalls):
@@ -106,30 +107,33 @@ class BatchWorker(BatchCalls):
         left = self.channel.left
         make = self._merger.payload
         poison = self._poison
-        now = monotonic() if poison else 0.0
+        suspects = bool(poison)
+        now = monotonic() if suspects else 0.0
+        methods = wire.METHODS
         equal = self._only_equal
         bad = self._prover.company.bad if self._prover is not None else None
         for request in scores:
-            if left[request.seq % wire.LEFT_SLOTS] and not self._wanted(request):
+            _, method, seq, query, meta, body, _ = request
+            if left[seq % wire.LEFT_SLOTS] and not self._wanted(request):
                 continue
             try:
-                payload = make(self._request(request))
+                payload = make(Request(methods[method & ~wire.LONE], query, body, meta))
             except errors.BadInput as refused:
-                self._give(request.seq, refused.answer, None, 0.0, 0.0)
+                self._give(seq, refused.answer, None, 0.0, 0.0)
                 continue
             except BaseException as error:
-                self._give(request.seq, self._internal(error), None, 0.0, 0.0)
+                self._give(seq, self._internal(error), None, 0.0, 0.0)
                 continue
-            if payload is None or request.method & wire.LONE or (poison and poison.known(request.body, now)):
+            if payload is None or method & wire.LONE or (suspects and poison.known(body, now)):
                 if payload is not None and self._merger.way != ROWS:
-                    groups["alone", request.seq] = [(request, payload)]
+                    groups["alone", seq] = [(request, payload)]
                 else:
                     alone.append(request)
                 continue
             if bad and payload.key in bad:
                 alone.append(request)
                 continue
-            key = (payload.key, bytes(request.body)) if equal else payload.key
+            key = (payload.key, bytes(body)) if equal else payload.key
             group = groups.get(key)
             if group is None:
                 groups[key] = [(request, payload)]

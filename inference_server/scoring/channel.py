@@ -106,12 +106,34 @@ class Channel:
         FrontGone."""
         found = [self.next()]
         size -= len(found[0].body)
-        while (
-            len(found) < count
-            and size > 0
-            and found[-1].kind != wire.STOP
-            and (self.at_hand or self._arrived())
-        ):
+        unpack = wire.TO_WORKER.unpack_from
+        header_bytes = wire.TO_WORKER.size
+        while len(found) < count and size > 0 and found[-1].kind != wire.STOP:
+            at, data = self._at, self._data
+            if (
+                not self._later and len(data) - at >= header_bytes
+            ):  # mostly: they lie in the buffer, one by one
+                kind, method, seq, query_bytes, meta_bytes, body_bytes = unpack(data, at)
+                at += header_bytes
+                meta_at = at + query_bytes
+                body_at = meta_at + meta_bytes
+                end = body_at + body_bytes
+                if kind == wire.SCORE and end <= len(data):
+                    self._at = end
+                    parts = (
+                        kind,
+                        method,
+                        seq,
+                        data[at:meta_at],
+                        data[meta_at:body_at],
+                        data[body_at:end],
+                        body_bytes,
+                    )
+                    found.append(tuple.__new__(Record, parts))
+                    size -= body_bytes
+                    continue
+            if not (self._later or self._arrived()):
+                break
             found.append(self.next())
             size -= len(found[-1].body)
         return found

@@ -147,12 +147,12 @@ class Prover:
         if not self.wants_samples:
             self._pool.clear()
 
-    def sample(self, request: Record, answer: Answer) -> None:
-        """Run one request, answered from a merged call, alone."""
+    def sample(self, company: Sequence[Record], at: int, answer: Answer) -> None:
+        """Run request `at` of a merged call, which got `answer`, alone."""
         self._channel.cells[wire.CHECKING] = 1
         try:
             began = perf_counter()
-            alone = self._alone(request)
+            alone = self._alone(company[at])
             seconds = perf_counter() - began
         finally:
             self._channel.cells[wire.CHECKING] = 0
@@ -162,7 +162,7 @@ class Prover:
             return
         self._refuse(
             f"run() gave a request another answer in company than alone: {why}",
-            repro.Mismatch(why, [_sent(request)], 0, alone, answer),
+            repro.Mismatch(why, [_sent(one) for one in company], at, alone, answer),
         )
 
     def _group(self) -> List[Sample]:

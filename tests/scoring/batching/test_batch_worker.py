@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +45,16 @@ ITEMS = """
         return [KeyError("mine") if value == "error" else value for value in values]
 """
 DIFFERENT = [{"data": [[number, 1]]} for number in range(40)]
+
+
+def replayed(*arguments: str) -> str:
+    """What is said when a mismatch is run again, in a process of its own: the script is loaded there."""
+    code = "import sys; from inference_server.scoring.batching.replay import replay; replay(*sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def merged(front: Front) -> list[int]:
@@ -115,9 +127,39 @@ def test_a_mismatch_is_kept_and_switches_merging_off(front: Start) -> None:
     assert len(facts["requests"]) > 1
     assert facts["alone"].body != facts["merged"].body
     assert refused["repro"] in one.log
+    assert "differently in company" in replayed(refused["repro"])
     one.batches.clear()
     assert [answer.json() for answer in one.ask(DIFFERENT[:8])] == [[0.0]] * 8
     assert not merged(one)
+
+
+def test_a_mismatch_that_comes_late_is_found_by_sampling(front: Start) -> None:
+    one = front(
+        """
+        import json
+        def init():
+            pass
+        def run(data):
+            rows = json.loads(data)["data"]
+            many = any(row[0] > 900 for row in rows)
+            return [row[0] + (len(rows) if many else 0) for row in rows]
+        """
+    )
+    one.teach(DIFFERENT)
+    assert one.proofs[-1]["state"] == "agreed"
+    late = [{"data": [[901 + number, 0]]} for number in range(32)]
+    for _ in range(20):
+        one.ask(late)
+    refused = one.proofs[-1]
+    assert refused["state"] == "refused"
+    facts = repro.read(refused["repro"])
+    assert len(facts["requests"]) == 32
+    assert "differently in company" in replayed(refused["repro"])
+    fixed = one.folder / "fixed.py"
+    fixed.write_text((one.folder / "score.py").read_text().replace("if many", "if 0"))
+    said = replayed(refused["repro"], str(fixed))
+    assert "The answers are the same now" in said
+    assert f"{fixed} has changed since then" in said
 
 
 def test_a_script_that_disagrees_with_itself_is_never_merged(front: Start) -> None:
