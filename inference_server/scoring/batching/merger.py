@@ -111,7 +111,7 @@ def _never_merged(script: Script) -> str:
 
 def _items(function: Callable[..., Any], script: Script, config: ScoringConfig, said: Declared) -> Items:
     parameters, limit = script.parameters, config.max_body_bytes
-    name = getattr(function, "__name__", RUN_BATCH)
+    name = "run" if function is getattr(script.module, "run", None) else RUN_BATCH
     if script.mode != "schema":
         only = parameters.names[0]
         why = f"{name}() takes a list of requests, each as JSON text"

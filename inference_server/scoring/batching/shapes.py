@@ -40,8 +40,8 @@ def of_skeleton(skeleton: bytes) -> Optional[Tuple[int, Tuple[int, ...]]]:
     """(rows, lengths of the nested lists) of an array's brackets and commas, without the outermost pair.
 
     None where they do not form an array. What stood between them is not known here: an empty list counts as
-    one of length 1, and a missing number as a number. Brackets are always balanced in what is accepted, so
-    such a fault stays one when the text is joined with others.
+    one of length 1, and a missing number as a number. Brackets are always balanced in what is accepted, so a
+    text that was no JSON is none when it is joined with others.
     """
     lengths: List[int] = []
     element = b""  # what is left of one element of this level; of a number, nothing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +24,7 @@ def script_of(module: ModuleType, **config: Any) -> tuple[Script, Merger]:
     """`module` as a loaded script, and how it is merged; its init() was called."""
     # a folder of its own: whatever of this project is imported already is none of the script's
     settings = ScoringConfig(**{"max_batch_size": 8, "app_root": str(FOLDER), **config})
-    script = Script(module, str(Path(module.__file__ or "score.py")), settings)
+    script = Script(module, getattr(module, "__file__", "score.py"), settings)
     script.init()
     return script, choose(script, settings)
 
