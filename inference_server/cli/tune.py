@@ -10,12 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from inference_server.cli import tuned_file
-from inference_server.cli.flags import parse
+from inference_server.cli.tune_options import WRONG_WORDS, read_words
 from inference_server.errors import SettingsError
-from inference_server.settings import DECLARED, BadSettings, Settings, load, read
+from inference_server.settings import BadSettings, Settings, load
 from inference_server.tuning import bodies, machine
 from inference_server.tuning.choose import best_of_each, choose
 from inference_server.tuning.evidence import evidence, megabytes, nothing_fits
@@ -25,20 +25,8 @@ from inference_server.tuning.report import Screen, table
 from inference_server.tuning.running import StartFailed
 from inference_server.tuning.search import Limits, Search, doubled
 
-WRONG_WORDS, BAD_ANSWER, NO_START, NOTHING_FITS, INTERRUPTED = 1, 2, 3, 4, 130
-_OURS = ("workers.worker_count", "listen.port", "listen.host", "listen.health_port")
+BAD_ANSWER, NO_START, NOTHING_FITS, INTERRUPTED = 2, 3, 4, 130
 _PART = 0.9  # of the memory there is, as long as nobody says how much may be taken
-
-_ABOUT = """\
-Starts the server on the script with one configuration after the other, loads it with your requests, and says which
-batch size and how many workers answer the most of them within your limits. The result is written as a configuration
-file. All flags of the server may be given too (azmlinfsrv --help); they hold for every measurement."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(WRONG_WORDS, f"{self.prog}: error: {message}\n")
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -52,7 +40,7 @@ def main(words: Sequence[str]) -> int:
     answered with 200 · 3: the server does not start on the script · 4: nothing keeps to the limits · 130: interrupted.
     """
     try:
-        options, flags = _read(words)
+        options, flags = read_words(words)
         settings = load(flags)
         sent = bodies.read(options.request)
         tuned_file.check(options.output, settings.config_path)
@@ -74,106 +62,6 @@ def main(words: Sequence[str]) -> int:
 
 def _interrupt(*_: object) -> None:
     raise _Interrupted
-
-
-def _read(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
-    """Our own options, and the server's flags by the settings' keys."""
-    parser = _parser()
-    options, rest = parser.parse_known_args([_underscored(word) for word in words])
-    if options.seconds <= 0:
-        parser.error("--seconds expects a number above 0")
-    flags = parse(rest)
-    for key in _OURS:
-        if key in flags:
-            more = ", and --max_workers bounds it" if key == _OURS[0] else ""
-            parser.error(f"{DECLARED[key].option} is not for you to give here: tune sets it itself{more}")
-    return options, flags
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
-        prog="azmlinfsrv tune",
-        usage="azmlinfsrv tune --entry_script SCORE.PY -r REQUEST… [options] [flags of the server]",
-        description=_ABOUT,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-    def add(*names: str, reads: Any, default: Any, about: str, shown: str = "VALUE") -> None:
-        parser.add_argument(*names, type=_reader(reads), default=default, metavar=shown, help=about)
-
-    parser.add_argument(
-        "-r",
-        "--request",
-        nargs="+",
-        action="extend",
-        required=True,
-        metavar="FILE",
-        help="Bodies to send: files, folders of files, or .jsonl files with one in each line. The more they "
-        "resemble what callers will send, the better.",
-    )
-    add(
-        "--latency_ms",
-        reads=read.number,
-        default=0.0,
-        shown="MS",
-        about="Most for 99 in 100 requests. Default: any.",
-    )
-    add(
-        "--memory",
-        reads=read.size,
-        default=0,
-        shown="SIZE",
-        about="Most for the front and the workers together. Default: 90 %% of what is free.",
-    )
-    add(
-        "--max_batch_size",
-        reads=read.whole(1),
-        default=64,
-        shown="ROWS",
-        about="Largest batch tried. Default: 64.",
-    )
-    add(
-        "--max_workers",
-        reads=read.whole(1),
-        default=0,
-        shown="N",
-        about="Most workers tried. Default: one for each processor, or for each of --devices.",
-    )
-    add("--seconds", reads=read.number, default=2.0, shown="SECONDS", about="Of one measurement. Default: 2.")
-    add(
-        "--max_seconds",
-        reads=read.number,
-        default=300.0,
-        shown="SECONDS",
-        about="Begin no measurement later than that. Default: 300.",
-    )
-    add(
-        "--output",
-        reads=read.text,
-        default="settings.json",
-        shown="FILE",
-        about="Where to. Default: settings.json.",
-    )
-    return parser
-
-
-def _reader(reads: Any) -> Any:
-    def take(text: str) -> Any:
-        try:
-            return reads(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return take
-
-
-def _underscored(word: str) -> str:
-    """Dashes may stand for underscores in the name of a flag."""
-    if not word.startswith("--"):
-        return word
-    name, equals, value = word.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value
 
 
 class _Tuning:
@@ -199,7 +87,7 @@ class _Tuning:
         self._search = Search(self._limits, self._budget)
         sizes = len(doubled(batch))
         self._screen = Screen(sizes + min(sizes, 2) * (len(doubled(workers)) - 1))
-        self._points: list[Point] = []
+        self._merges = True
 
     def run(self) -> int:
         self._say_plan()
@@ -209,12 +97,12 @@ class _Tuning:
                 self._measure(bench)
             except KeyboardInterrupt:
                 self._screen.note("\nInterrupted. So far:")
-                self._show(choose(self._points, self._budget))
+                self._show(bench, choose(self._points(bench), self._budget), "best so far")
                 return INTERRUPTED
             except StartFailed as error:
-                return self._failed(str(error), error.log, NO_START)
+                return self._failed(bench, error, NO_START)
             except Stopped as error:
-                return self._failed(str(error), error.log, BAD_ANSWER)
+                return self._failed(bench, error, BAD_ANSWER)
         return self._conclude(bench)
 
     def _say_plan(self) -> None:
@@ -255,7 +143,6 @@ class _Tuning:
             while not bench.out_of_time:
                 result = bench.measure(configuration)
                 self._screen.done += 1
-                self._points += result.points
                 if not result.merges:
                     self._refused(bench, configuration.batch)
                 configuration = steps.send(result)
@@ -265,8 +152,8 @@ class _Tuning:
             self._screen.clear()
 
     def _refused(self, bench: Bench, batch: int) -> None:
+        self._merges = False
         facts = bench.batching[batch]
-        self._points = [point for point in self._points if point.configuration.batch == 1]
         if facts.state == "refused":
             self._screen.note(
                 f"Joining rows was refused: {facts.reason}. Only the number of workers is tuned."
@@ -276,40 +163,42 @@ class _Tuning:
         else:
             self._screen.note(f"Not batched: {facts.reason}. Only the number of workers is tuned.")
 
-    def _failed(self, message: str, log: str, code: int) -> int:
+    def _points(self, bench: Bench) -> list[Point]:
+        """What counts of what was measured."""
+        return [point for point in bench.points if self._merges or point.configuration.batch == 1]
+
+    def _failed(self, bench: Bench, error: StartFailed | Stopped, code: int) -> int:
         self._screen.clear()
-        print(f"azmlinfsrv tune: error: {message}", file=sys.stderr)
-        if log:
-            print(f"The end of the server's log:\n{log}", file=sys.stderr)
-        if self._points:
-            print("\nMeasured before:")
-            self._show(None)
+        print(f"azmlinfsrv tune: error: {error}", file=sys.stderr)
+        if error.log:
+            print(f"The end of the server's log:\n{error.log}", file=sys.stderr)
+        self._show(bench, None)
         return code
 
-    def _show(self, chosen: Point | None) -> None:
-        if self._points:
-            print("\n" + table(best_of_each(self._points, self._budget), chosen, self._budget), flush=True)
+    def _show(self, bench: Bench, chosen: Point | None, mark: str = "recommended") -> None:
+        points = self._points(bench)
+        if points:
+            print("\n" + table(best_of_each(points, self._budget), chosen, self._budget, mark), flush=True)
 
     def _conclude(self, bench: Bench) -> int:
-        chosen = choose(self._points, self._budget)
-        self._show(chosen)
-        best = best_of_each(self._points, self._budget)
+        points = self._points(bench)
+        chosen = choose(points, self._budget)
+        self._show(bench, chosen)
         print()
         if bench.out_of_time:
-            print(
-                f"The time was up ({self._options.max_seconds:g} s): larger configurations were not measured."
-            )
+            print(f"The time was up ({self._options.max_seconds:g} s): not all was measured.")
         if self._search.skipped:
             left, needed = self._search.skipped
             print(f"Not tried: {left} would need about {megabytes(needed)}.")
         if bench.limited:
-            print(
-                "The client took all of a processor at times: the server may do better than the rates shown."
-            )
+            print("The client took all of a processor at times: the server may do better than shown.")
+        best = best_of_each(points, self._budget)
         if chosen is None:
             print(nothing_fits(best, self._budget))
             return NOTHING_FITS
         print(evidence(chosen, best, self._budget))
+        if chosen.configuration.batch == self._limits.batch > 1:
+            print(f"Batches of more than {self._limits.batch} were not tried: --max_batch_size allows it.")
         self._write(chosen)
         return 0
 

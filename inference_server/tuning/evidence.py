@@ -15,14 +15,14 @@ def evidence(chosen: Point, best: Mapping[Configuration, Point], budget: Budget)
     `best` has the point that shows each configuration best.
     """
     one = chosen.configuration
-    lead = f"{_name(one)}: {rate(chosen.rate)} requests/s at p99 {milliseconds(chosen.p99)}"
-    base = best.get(Configuration(1, 1))
-    if base is not None and one != base.configuration:
-        lead = f"{_name(one)}: {chosen.rate / base.rate:.2g} × the rate of batch 1 with 1 worker at p99 {milliseconds(chosen.p99)}"
-        lead += "" if budget.allows(base) else f" (that has {milliseconds(base.p99)})"
+    base = best.get(Configuration(1, 1), chosen)
+    gain = f"{rate(chosen.rate)} requests a second"
+    if one != base.configuration:
+        gain = f"{times(chosen.rate / base.rate)} × the rate of batch 1 with 1 worker"
+    at = f"at p99 {milliseconds(chosen.p99)} with {plural(chosen.callers, 'caller')}"
     others = [best[other] for other in _next(one, best)]
     more = [f"{_name(point.configuration)} {_difference(point, chosen, budget)}" for point in others]
-    return "; ".join([lead, *more]) + "."
+    return "; ".join([f"{_name(one)}: {gain} {at}", *more]) + "."
 
 
 def nothing_fits(best: Mapping[Configuration, Point], budget: Budget) -> str:
@@ -30,8 +30,8 @@ def nothing_fits(best: Mapping[Configuration, Point], budget: Budget) -> str:
     least = min(best.values(), key=lambda point: point.p99)
     if not any(budget.in_time(point) for point in best.values()):
         return (
-            f"No configuration keeps to {milliseconds(budget.latency_ms)}. The closest is {_name(least.configuration)} with "
-            f"{plural(least.callers, 'caller')}: p99 {milliseconds(least.p99)}."
+            f"No configuration keeps to {milliseconds(budget.latency_ms)}. The closest is {_name(least.configuration)}: "
+            f"p99 {milliseconds(least.p99)} with {plural(least.callers, 'caller')}."
         )
     small = min(best.values(), key=lambda point: point.memory)
     return (
@@ -53,22 +53,23 @@ def _difference(other: Point, chosen: Point, budget: Budget) -> str:
     if not budget.in_time(other):
         return f"has p99 {milliseconds(other.p99)}, more than allowed"
     gain, cost = other.rate / chosen.rate - 1, other.p99 / chosen.p99 - 1
-    text = f"gives {_share(gain)} of that rate"
+    text = f"gives {_share(gain)}" if abs(gain) >= 0.01 else "gives as much"
     text += f" for {_share(cost)} latency" if abs(cost) >= 0.01 else " at the same latency"
     heavier = other.memory - chosen.memory
-    if heavier > 0.1 * chosen.memory:
-        text += f" and {megabytes(heavier)} more memory"
-    return text
+    return text + (f" and {megabytes(heavier)} more memory" if heavier > 0.1 * chosen.memory else "")
 
 
 def _share(change: float) -> str:
-    if abs(change) < 0.01:
-        return "the same"
-    return f"{abs(change):.0%} {'more' if change > 0 else 'less'}".replace("%", " %")
+    return f"{abs(change) * 100:.0f} % {'more' if change > 0 else 'less'}"
 
 
 def _name(configuration: Configuration) -> str:
     return f"batch {configuration.batch} with {plural(configuration.workers, 'worker')}"
+
+
+def times(value: float) -> str:
+    """A ratio to two digits at least."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def rate(value: float) -> str:

@@ -63,6 +63,7 @@ class Bench:
     def __init__(self, plan: Plan, progress: Progress) -> None:
         self.batching: dict[int, Batching] = {}  # how the script was batched, by batch size
         self.limited = False  # the client was at its end at least once
+        self.points: list[Point] = []  # all that was measured, in that order
         self._plan = plan
         self._progress = progress
         self._source = InTurn(plan.bodies)
@@ -76,7 +77,6 @@ class Bench:
     def measure(self, configuration: Configuration) -> search.Result:
         """Start a server and load it with one number of callers after the other."""
         plan = self._plan
-        self._progress.doing(f"{configuration}: starts")
         words = ["--worker_count", str(configuration.workers), "--max_batch_size", str(configuration.batch)]
         server = Server([*plan.arguments, *words], plan.environment, os.path.join(plan.folder, "server.log"))
         try:
@@ -103,7 +103,9 @@ class Bench:
         limit = FIRST_START_SECONDS
         if self._first_start:
             limit = self._first_start * max(SLOWER_START, configuration.workers) + EXTRA_START_SECONDS
-        server.wait_ready(configuration.workers, limit)
+        server.wait_ready(
+            configuration.workers, limit, lambda: self._progress.doing(f"{configuration}: starts")
+        )
         self._first_start = self._first_start or time.monotonic() - began
 
     def _check_bodies(self, server: Server) -> None:
@@ -143,6 +145,7 @@ class Bench:
         callers = next(steps)
         while not self.out_of_time:
             points.append(self._point(server, configuration, callers))
+            self.points.append(points[-1])
             self._begun = True
             self._progress.measured(points[-1])
             try:

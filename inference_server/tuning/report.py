@@ -62,10 +62,13 @@ def line(point: Point) -> str:
 _HEAD = ("batch", "workers", "callers", "req/s", "", "p50", "p99", "memory", "rows a call", "")
 
 
-def table(best: Mapping[Configuration, Point], chosen: Point | None, budget: Budget) -> str:
-    """All configurations, each by its best point, with a bar for the rate."""
+def table(best: Mapping[Configuration, Point], chosen: Point | None, budget: Budget, mark: str) -> str:
+    """All configurations, each by its best point, with a bar for the rate; `mark` stands beside `chosen`."""
     most = max(point.rate for point in best.values())
-    rows = [_HEAD] + [_row(point, chosen, budget, most) for _, point in sorted(best.items())]
+    rows = [_HEAD]
+    for configuration, point in sorted(best.items()):
+        choice = chosen is not None and configuration == chosen.configuration
+        rows.append(_row(point, budget, most, f"◄ {mark}" if choice else ""))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = []
     for row in rows:
@@ -77,12 +80,9 @@ def table(best: Mapping[Configuration, Point], chosen: Point | None, budget: Bud
     return "\n".join([lines[0], "─" * max(map(len, lines)), *lines[1:]])
 
 
-def _row(point: Point, chosen: Point | None, budget: Budget, most: float) -> tuple[str, ...]:
+def _row(point: Point, budget: Budget, most: float, mark: str) -> tuple[str, ...]:
     one = point.configuration
-    mark = ""
-    if chosen is not None and one == chosen.configuration:
-        mark = "◄ recommended"
-    elif not budget.in_time(point):
+    if not budget.in_time(point):
         mark = "too slow"
     elif not budget.in_memory(point.memory):
         mark = "too large"

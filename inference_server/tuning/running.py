@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,11 @@ from inference_server.tuning import machine
 POLL_SECONDS = 0.05
 ASK_SECONDS = 5.0
 STOP_SECONDS = 10.0
-LOG_LINES = 15  # of a server that did not start, shown to the user
+LOG_LINES = 15  # shown to the user when something went wrong
+LOG_BYTES = 1 << 16  # of its end are looked through for them
 ROWS = "azmlinfsrv_batch_rows"  # the histogram of rows in a run() call
 
+_ACCESS = re.compile(r" I \[\d+\] (gunicorn\.access|azmlinfsrv) - .*(POST|GET) /")
 _SAMPLE = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)", re.MULTILINE)
 
 
@@ -81,8 +83,8 @@ class Server:
                 start_new_session=True,  # Ctrl-C is for us: the server is ended in good order
             )
 
-    def wait_ready(self, workers: int, seconds: float) -> None:
-        """Return once so many workers are ready. Raises StartFailed."""
+    def wait_ready(self, workers: int, seconds: float, waits: Callable[[], None]) -> None:
+        """Return once so many workers are ready; `waits` is called until then. Raises StartFailed."""
         until = time.monotonic() + seconds
         while True:
             if self._process.poll() is not None:
@@ -94,6 +96,7 @@ class Server:
                 return
             if time.monotonic() > until:
                 raise StartFailed(f"the server was not ready within {seconds:.0f} s", self.tail())
+            waits()
             time.sleep(POLL_SECONDS)
 
     def batching(self) -> Batching:
@@ -122,10 +125,11 @@ class Server:
         return sum(held.values()), max((held.get(pid, 0) for pid in pids), default=0)
 
     def tail(self) -> str:
-        """The end of its log, without empty lines."""
-        with open(self._log, encoding="utf-8", errors="replace") as file:
-            lines = [line.rstrip() for line in file if line.strip()]
-        return "\n".join(lines[-LOG_LINES:])
+        """The end of its log, without empty lines and those that each request has."""
+        with open(self._log, "rb") as file:
+            file.seek(max(0, os.path.getsize(self._log) - LOG_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+        return "\n".join([line for line in lines if line.strip() and not _ACCESS.search(line)][-LOG_LINES:])
 
     def stop(self) -> None:
         """End it and all it has started."""
