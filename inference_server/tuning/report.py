@@ -65,7 +65,7 @@ _HEAD = ("batch", "workers", "callers", "req/s", "", "p50", "p99", "memory", "ro
 def table(best: Mapping[Configuration, Point], chosen: Point | None, budget: Budget, mark: str) -> str:
     """All configurations, each by its best point, with a bar for the rate; `mark` stands beside `chosen`."""
     most = max(point.rate for point in best.values())
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     for configuration, point in sorted(best.items()):
         choice = chosen is not None and configuration == chosen.configuration
         rows.append(_row(point, budget, most, f"◄ {mark}" if choice else ""))
