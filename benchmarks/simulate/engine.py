@@ -45,7 +45,7 @@ class Outcome:
     """What came of it. Times in seconds."""
 
     latencies: list[float] = field(default_factory=list)  # of those answered in time, in order of answers
-    late: int = 0  # answered after their deadline
+    late: int = 0  # let in, and out of time before their answer
     refused: int = 0
     left: int = 0
     ran_for_nobody: int = 0
@@ -122,6 +122,8 @@ class Simulation:
             return
         self.queue.admit(request)
         self._in_flight += 1
+        if request.deadline:
+            self._at(request.deadline, self._expire, request)
         if plan.learned:
             self.wait.arrived(self.now)
             self.wait.learn(self.now, 1.0, plan.workers)
@@ -134,7 +136,7 @@ class Simulation:
         load = self.load()
         if self.admission.refuse(self.now, request.deadline, 1, load):
             return False
-        self.admission.accuracy.expect(request, self.admission.forecast(1, load).wait)
+        self.admission.accuracy.expect(request, self.admission.forecast(1, load))
         return True
 
     def load(self) -> Load:
@@ -163,6 +165,17 @@ class Simulation:
                 self.queue.left(request)
         else:
             request.lost = 1  # here: nobody waits for it
+
+    def _expire(self, request: ScoringRequest) -> None:
+        state = request.state
+        if state == DONE:
+            return
+        self.outcome.late += 1
+        self._in_flight -= 1
+        request.state = DONE
+        if state != SENT:
+            self.queue.left(request)
+            self.admission.accuracy.missed(request, self.now - request.arrived)
 
     def _dispatch(self, _: None) -> None:
         """Idle workers first, then a batch ahead for the others."""
@@ -196,14 +209,17 @@ class Simulation:
 
     def _start(self, place: Place) -> None:
         """Take everything that has come, at the latest moment."""
-        batch = [request for request in place.ahead if request.state != DONE]
+        batch = []
+        for request in place.ahead:
+            if request.state != DONE:
+                batch.append(request)
+            else:
+                self.admission.accuracy.missed(request, self.now - request.arrived)
         place.ahead = []
         if not batch:
             return
         place.running = batch
         place.began = self.now
-        for request in batch:
-            self.admission.accuracy.started(request, self.now - request.arrived)
         takes = self.plan.table.seconds(len(batch))
         if self.plan.noise:
             takes *= max(0.2, self._chance.gauss(1, self.plan.noise))
@@ -218,12 +234,12 @@ class Simulation:
         for request in batch:
             if request.state == DONE or request.lost:
                 outcome.ran_for_nobody += 1
-            elif request.deadline and self.now > request.deadline:
-                outcome.late += 1
-                self._in_flight -= 1
             else:
                 outcome.latencies.append(self.now - request.arrived)
                 self._in_flight -= 1
+            self.admission.accuracy.answered(
+                request, place.began - request.arrived, self.now - request.arrived
+            )
             request.state = DONE
         self._start(place)
         self._dispatch(None)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import NamedTuple
 
-from inference_server.batching.accuracy import Accuracy
+from inference_server.batching.accuracy import Accuracy, Forecast
 
 PLATFORM_FACTOR = 2  # requests in flight for each one that may be worked on: one more of each may wait
 
@@ -39,18 +39,12 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class Forecast(NamedTuple):
-    """Seconds from now until the request is run, and until its answer."""
-
-    wait: float
-    answer: float
-
-
 class Admission:
     """Predicts how long a request would wait, and refuses those that would wait for nothing.
 
     `limited` says whether any limit is set. Without one, a request that has no deadline need not be asked about.
 
+    An answer is predicted to come by so much later as SHARE of the answers before it did not pass (`accuracy.margin`).
     Everything that waits is taken to be served before the newcomer, whatever the deadlines: so whoever is let in
     can still be served in time when those after it are more urgent.
     """
@@ -91,11 +85,11 @@ class Admission:
                 return Refusal(429, _seconds(max(load.busy, self._seconds(1))), TOO_MANY)
         if not (load.waiting or load.busy) or not self._known():
             return None
-        wait, answer = self.forecast(rows, load)
-        if limits.max_wait and wait > limits.max_wait:
-            return Refusal(429, _seconds(wait - limits.max_wait), TOO_LONG)
-        if deadline and now + answer > deadline:
-            return Refusal(429, _seconds(now + answer - deadline), TOO_LATE)
+        forecast = self.forecast(rows, load)
+        if limits.max_wait and forecast.wait > limits.max_wait:
+            return Refusal(429, _seconds(forecast.wait - limits.max_wait), TOO_LONG)
+        if deadline and (late := now + forecast.answer + self.accuracy.margin(forecast) - deadline) > 0:
+            return Refusal(429, _seconds(late), TOO_LATE)
         return None
 
 
