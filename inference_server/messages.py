@@ -206,6 +206,7 @@ class WorkerReport:
     restarts: int  # how often its place was refilled after a failure
     last_error: str  # one line; empty: none
     reason: str  # one sentence for a person
+    in_hand: int = 0  # requests it was sent and has not answered
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from inference_server.http import health, refusals
+from inference_server.http import debug, health, refusals
 from inference_server.http.answers import AnswerHeads, bodyless
 from inference_server.http.cors import Cors
 from inference_server.http.head import from_scope
 from inference_server.http.identity import DEPRECATED
 from inference_server.messages import Answer, HealthReport
+from inference_server.telemetry.metrics import DeploymentMetrics
 
 SWAGGER_NAMES = {
     "2": "2",
@@ -43,6 +44,7 @@ class AppFacts:
     swaggers: Callable[[], Mapping[str, Any] | None]
     # Accept header -> the body of /metrics and its content type; None: no such route
     metrics: Callable[[str], tuple[bytes, str]] | None = None
+    scored: DeploymentMetrics | None = None  # None: its last requests are shown to nobody
     heads: AnswerHeads = field(default_factory=AnswerHeads)
     cors: Cors = field(default_factory=lambda: Cors(None))
 
@@ -155,6 +157,14 @@ def _probes(facts: AppFacts) -> list[Route]:
             return Answer(200, body, content_type.encode("latin-1"), failed=None, headers=health.NO_STORE)
 
         routes.append(route("/metrics", exposition))
+    if (scored := facts.scored) is not None:
+
+        def last(request: Request) -> Answer:
+            if request.client is None or not debug.permitted(request.client.host, request.headers):
+                return refusals.not_found()
+            return debug.answer(facts.health(), scored, request.query_params)
+
+        routes.append(route(debug.ROUTE, last))
     return routes
 
 

@@ -32,7 +32,7 @@ async def score(site: Site, head: RequestHead, scope: Any, receive: Any, send: A
     request = None
     gone = None
     try:
-        answer = scoring.answer_without_worker(site, head, identity)
+        answer = scoring.answer_without_worker(site, head, identity) or _early_refusal(site, head, arrived)
         if answer is None:
             pieces = await _read(receive, site.limits.body_bytes)
             gone = asyncio.ensure_future(_disconnected(receive))
@@ -58,6 +58,13 @@ async def score(site: Site, head: RequestHead, scope: Any, receive: Any, send: A
     site.ledger.note(entry, asyncio.get_running_loop().call_soon)
     if site.insights is not None:
         scoring.tell_insights(site.insights, scope.get("scheme", "http"), head, identity, answer, latency)
+
+
+def _early_refusal(site: Site, head: RequestHead, arrived: float) -> Answer | None:
+    length = head.get(b"content-length") or b""
+    if not length.isdigit() or len(length) > 18 or int(length) <= scoring.EARLY_BYTES:
+        return None
+    return scoring.early_refusal(site, head, int(length), arrived)
 
 
 async def _read(receive: Any, limit: int) -> list[bytes] | None:
@@ -107,7 +114,7 @@ async def _answered(
     site: Site, request: ScoringRequest, future: asyncio.Future[Answer], gone: asyncio.Future[None]
 ) -> Answer:
     """The answer. Raises ClientLeft when the client goes first: then the request is not run, if it still waits."""
-    scoring.set_deadline(site, request)
+    request.deadline = scoring.deadline(site, request.head, request.arrived)
     site.endpoint.submit(request)
     try:
         either: set[asyncio.Future[Any]] = {future, gone}

@@ -51,7 +51,8 @@ def startup(report: HealthReport) -> Answer:
     return _answer(200 if report.started else 503, report)
 
 
-def _answer(status: int, report: HealthReport) -> Answer:
+def described(report: HealthReport) -> dict[str, object]:
+    """The report as JSON shows it."""
     body: dict[str, object] = {
         "status": report.state.value,
         "reason": _text(report.reason),
@@ -61,7 +62,11 @@ def _answer(status: int, report: HealthReport) -> Answer:
     }
     if report.batching is not None:
         body["batching"] = _batching(report.batching)
-    return Answer(status, orjson.dumps(body, option=LAYOUT), failed=None, headers=NO_STORE)
+    return body
+
+
+def _answer(status: int, report: HealthReport) -> Answer:
+    return Answer(status, orjson.dumps(described(report), option=LAYOUT), failed=None, headers=NO_STORE)
 
 
 def _batching(report: BatchingReport) -> dict[str, object]:
@@ -82,6 +87,7 @@ def _worker(report: WorkerReport) -> dict[str, object]:
         "pid": report.pid,
         "state": report.state.value,
         "since_s": round(report.seconds, 3),
+        "in_hand": report.in_hand,
         "restarts": report.restarts,
         "last_error": _text(report.last_error),
         "reason": _text(report.reason),

@@ -12,12 +12,13 @@ from time import monotonic
 from typing import Any, ClassVar, cast
 
 from inference_server.errors import RequestRefused
-from inference_server.http import answers, diagnosis, refusals, scoring
+from inference_server.http import answers, debug, diagnosis, refusals, scoring
 from inference_server.http.app_call import AppCall
 from inference_server.http.chunks import ChunkReader
 from inference_server.http.head import RequestHead, scan
 from inference_server.http.identity import Identity, new_identity
 from inference_server.http.site import NEVER, Site, Sweep
+from inference_server.http.sized import SizedReader
 from inference_server.http.writer import StreamWriter
 from inference_server.messages import NOBODY, Answer, Peer, ScoringRequest
 from inference_server.telemetry.access import About, about
@@ -26,7 +27,9 @@ PIPELINE_BYTES = 64 * 1024  # read ahead of an answer; more is left in the syste
 JOIN_BYTES = 64 * 1024  # a smaller body goes out in one piece with its head
 
 LEAST_RATE = 240  # bytes a second; a client that sends or reads more slowly, on the whole, is taken for stuck
-PROBES = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))  # asked for ever: logged when not 200
+PROBES = frozenset(
+    ("/livez", "/readyz", "/startupz", "/metrics", debug.ROUTE)
+)  # asked for ever: logged when not 200
 LINGER_SECONDS = 5.0  # a refused client may still be sending; what it sends is read and dropped for so long
 
 # What a connection does now.
@@ -56,9 +59,7 @@ class ScoringProtocol(asyncio.Protocol):
         self._known: RequestHead = cast(RequestHead, None)
         self._about: About | None = None  # what the log says of requests with that head
         self._head: RequestHead = cast(RequestHead, None)
-        self._pieces: list[bytes] = []
-        self._missing = 0  # bytes of the body still to come
-        self._chunks: ChunkReader | None = None
+        self._body: SizedReader | ChunkReader | None = None  # of a body that did not come with its head
         self._identity: Identity = cast(Identity, None)
         self._request: ScoringRequest | None = None
         self._call: AppCall | None = None
@@ -224,62 +225,53 @@ class ScoringProtocol(asyncio.Protocol):
         size = head.content_length
         if size:
             body = data[at : at + size]
-            missing = size - len(body)
-            if missing:
-                self._begin_body(body, missing)
+            if len(body) < size:
+                self._begin_body(SizedReader(size), body)
                 return
             if len(data) > at + size:
                 self._data = data[at + size :]
             self._request_complete([body], size)
         elif head.chunked:
-            self._chunks = ChunkReader(self.site.limits)
-            self._begin_body(b"", 0)
-            if len(data) > at:
-                self._more_body(data[at:])
+            self._begin_body(ChunkReader(self.site.limits), data[at:])
         else:
             if len(data) > at:
                 self._data = data[at:]
             self._request_complete([], 0)
 
-    def _begin_body(self, body: bytes, missing: int) -> None:
+    def _begin_body(self, reader: SizedReader | ChunkReader, body: bytes) -> None:
+        """The head is complete, and `body` is what has come after it: not all."""
+        head = self._head
+        site = self.site
+        if head.is_score and not self._health_only and head.content_length > len(body) + scoring.EARLY_BYTES:
+            answer = scoring.early_refusal(site, head, head.content_length, self._arrived)
+            if answer is not None:
+                self._answer_early(answer)
+                return
         self._state = BODY
-        self._pieces = [body] if body else []
-        self._missing = missing
+        self._body = reader
         self._body_began = now = monotonic()
-        self.due = now + self.site.timeouts.body
-        if self._head.expect_continue and not body:
+        self.due = now + site.timeouts.body
+        if body:
+            self._more_body(body)
+        elif head.expect_continue:
             self.transport.write(answers.CONTINUE)
 
     def _more_body(self, data: bytes) -> None:
-        chunks = self._chunks
-        if chunks is None:
-            missing = self._missing
-            if len(data) > missing:
-                self._data = data[missing:]
-                data = data[:missing]
-            self._pieces.append(data)
-            self._missing = missing = missing - len(data)
-            if missing:
-                self._body_due(self._head.content_length - missing)
-                return
-            self._request_complete(self._pieces, self._head.content_length, monotonic())
-            return
+        reader = self._body
+        assert reader is not None
         try:
-            complete = chunks.feed(data)
+            complete = reader.feed(data)
         except RequestRefused as refused:
             self._refuse(refused.status, refused.message)
             return
+        now = monotonic()
         if complete:
-            self._chunks = None
-            self._data = chunks.rest
-            self._request_complete(chunks.pieces, chunks.total, monotonic())
-        else:
-            self._body_due(chunks.received)
-
-    def _body_due(self, received: int) -> None:
-        """When the next part of the body must be here: it may pause, but not trickle for ever."""
-        limit = self.site.timeouts.body
-        self.due = min(monotonic() + limit, self._body_began + limit + received / LEAST_RATE)
+            self._body = None
+            self._data = reader.rest
+            self._request_complete(reader.pieces, reader.total, now)
+        else:  # it may pause, but not trickle for ever
+            limit = self.site.timeouts.body
+            self.due = min(now + limit, self._body_began + limit + reader.received / LEAST_RATE)
 
     # ------------------------------------------------------------ routing
 
@@ -287,7 +279,6 @@ class ScoringProtocol(asyncio.Protocol):
         """`received`: when the last byte came, where that was not when the head was complete."""
         head = self._head
         self._state = ANSWER
-        self._pieces = []
         self.due = NEVER
         if not head.keep_alive or not self.site.timeouts.keep_alive:
             self._last = True
@@ -313,7 +304,7 @@ class ScoringProtocol(asyncio.Protocol):
         if received:
             request.received = received
         if head.timeout_ms is not None or site.request_timeout:
-            scoring.set_deadline(site, request)
+            request.deadline = scoring.deadline(site, head, self._arrived)
         site.endpoint.submit(request)
 
     # ------------------------------------------------------------ answering
@@ -339,6 +330,18 @@ class ScoringProtocol(asyncio.Protocol):
             self.transport.writelines((raw, body))
         self._note(answer, len(body), len(raw), answered)
         self._finish()
+
+    def _answer_early(self, answer: Answer) -> None:
+        """The answer to a scoring request whose body has not come, and need not: so this is the connection's end."""
+        answered = monotonic()
+        self._last = True
+        head = self._head
+        self._identity = head.identity()
+        more = scoring.more_lines(self.site, head, None, answer, answered)
+        raw = self.site.heads.render(answer, self._identity.lines, more, head.version, False)
+        self.transport.write(raw + answer.body)
+        self._note(answer, len(answer.body), len(raw), answered)
+        self._linger()
 
     def _answer_probe(self, answer: Answer) -> None:
         """Health has a lane of its own: it must be quick whatever else is to be done."""
@@ -421,13 +424,15 @@ class ScoringProtocol(asyncio.Protocol):
         self.transport.write(raw + answer.body)
         site.metrics.route("refused").answered(status, 0.0, 0, len(raw) + len(answer.body))
         site.warn(f"Refused a request from {self.client or 'a client'} with {status}: {why}")
-        if not linger:
+        if linger:
+            self._linger()
+        else:
             self._close()
-            return
+
+    def _linger(self) -> None:
         self._state = LINGERING
         self._data = b""
-        self._pieces = []
-        self._chunks = None
+        self._body = None
         self.due = monotonic() + LINGER_SECONDS
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -11,9 +11,10 @@ from inference_server.http import refusals, timing
 from inference_server.http.head import TIMEOUT_HEADER, RequestHead
 from inference_server.http.identity import DEPRECATED, Identity
 from inference_server.http.site import Site
-from inference_server.messages import Answer, ScoringRequest
+from inference_server.messages import Answer, Head, ScoringRequest
 from inference_server.telemetry.insights import Insights
 
+EARLY_BYTES = 64 * 1024  # with more of a body to come, whether the request is taken in is asked before
 ALLOW = "GET, POST, OPTIONS"
 HTML = b"text/html; charset=utf-8"
 
@@ -37,15 +38,24 @@ def answer_without_worker(site: Site, head: RequestHead, identity: Identity) -> 
     return refusals.method_not_allowed(ALLOW)
 
 
-def set_deadline(site: Site, request: ScoringRequest) -> None:
-    """Give the request the deadline it asks for, or the server's: the earlier of the two."""
+def early_refusal(site: Site, head: RequestHead, body_bytes: int, arrived: float) -> Answer | None:
+    """The answer to a request that cannot be taken in, before its body has come; None: let it come."""
+    if head.method not in ("POST", "GET") or head.identity().refusal:
+        return None
+    return site.endpoint.refusal(body_bytes, deadline(site, head, arrived))
+
+
+def deadline(site: Site, head: Head, arrived: float) -> float:
+    """Until when a request wants its answer: the time it asks for, or the server's, whichever is shorter.
+
+    In monotonic seconds, as `arrived` is; 0.0: none.
+    """
     limit = site.request_timeout
-    asked = request.head.get(TIMEOUT_HEADER)
+    asked = head.get(TIMEOUT_HEADER)
     if asked is not None and asked.isdigit() and len(asked) < 12 and int(asked):
         seconds = int(asked) / 1000
         limit = min(limit, seconds) if limit else seconds
-    if limit:
-        request.deadline = request.arrived + limit
+    return arrived + limit if limit else 0.0
 
 
 def more_lines(

@@ -99,7 +99,11 @@ class Slot:
             reason = f"busy with {count} request(s), the present one for {seconds:.3f} s"
         elif state is WorkerState.READY:
             reason = "waits for requests"
-        return self._report(worker.pid, state, monotonic() - worker.since, reason)
+        return self._report(worker.pid, state, monotonic() - worker.since, reason, len(worker.in_hand))
 
-    def _report(self, pid: int, state: WorkerState, seconds: float, reason: str) -> WorkerReport:
-        return WorkerReport(self.number, pid, state, seconds, self.restarts, self._last_error, reason)
+    def _report(
+        self, pid: int, state: WorkerState, seconds: float, reason: str, in_hand: int = 0
+    ) -> WorkerReport:
+        return WorkerReport(
+            self.number, pid, state, seconds, self.restarts, self._last_error, reason, in_hand
+        )

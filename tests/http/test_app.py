@@ -95,6 +95,7 @@ def test_probes(path: str, ready: int, starting: int) -> None:
                 "pid": 42,
                 "state": "busy",
                 "since_s": 1.235,
+                "in_hand": 0,
                 "restarts": 2,
                 "last_error": "killed by signal 9",
                 "reason": "runs a request since 1.2 s",
