@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 
 from inference_server import __version__
+from inference_server.batching import admission
 from inference_server.endpoint.deployment import Deployment
 from inference_server.endpoint.endpoint import Endpoint
 from inference_server.errors import StartError
@@ -47,6 +48,11 @@ GC_ALLOCATIONS = 2000
 INSIGHTS_SECONDS = 5.0  # to send what is left when the server ends
 INSIGHTS_FAILED_SECONDS = 30.0  # the same when the script did not start: the reason must not be lost
 DEPLOYMENT = "default"
+REFUSAL_WORDS = {
+    admission.TOO_LATE: "deadline",
+    admission.TOO_LONG: "wait",
+    admission.TOO_MANY: "concurrency",
+}
 DEFAULT_CIPHERS = "TLSv1"  # OpenSSL's word for its usual TLS 1.x ciphers
 
 logger = logging.getLogger("azmlinfsrv")
@@ -90,6 +96,12 @@ def limits(settings: Settings) -> Limits:
     )
 
 
+def admission_limits(settings: Settings) -> admission.Limits:
+    """How many requests may be in flight, and for how long one may wait."""
+    batch = settings.batch
+    return admission.Limits(batch.max_concurrent_requests_per_instance, batch.max_queue_wait_ms / 1000)
+
+
 class Engine:
     """One server's endpoint with all that surrounds it, whatever carries its requests."""
 
@@ -100,13 +112,28 @@ class Engine:
             __version__, lambda: {"stdout": standard(1).dropped, "stderr": standard(2).dropped}
         )
         self.counted = self.metrics.deployment(DEPLOYMENT, self._in_flight, self._health)
-        observer = Observer(restarted=self.counted.restarted, timed_out=self.counted.timed_out, log=self._log)
-        queue = settings.queue
+        queue, spec = settings.queue, pool_spec(settings)
         deployment = Deployment(
-            DEPLOYMENT, pool_spec(settings), queue.max_queue_size, queue.max_queue_bytes, observer
+            DEPLOYMENT,
+            spec,
+            queue.max_queue_size,
+            queue.max_queue_bytes,
+            self._observer(),
+            admission_limits(settings),
         )
         self.endpoint = Endpoint(deployment)
         self.site = self._site()
+
+    def _observer(self) -> Observer:
+        counted = self.counted
+        return Observer(
+            restarted=counted.restarted,
+            timed_out=counted.timed_out,
+            log=self._log,
+            ran=lambda batch: counted.batches.ran(batch.requests, batch.rows, batch.seconds, batch.reason),
+            refused=lambda reason: counted.refused(REFUSAL_WORDS[reason]),
+            again=counted.batches.again,
+        )
 
     def _in_flight(self) -> int:
         deployment = self.endpoint.deployment
@@ -124,6 +151,7 @@ class Engine:
             health=self._health,
             swaggers=self._swaggers,
             metrics=self.metrics.render if settings.telemetry.metrics else None,
+            scored=self.counted if settings.telemetry.metrics else None,
             heads=heads,
             cors=cors,
         )
@@ -151,6 +179,7 @@ class Engine:
             max_connections=http.max_connections,
             request_timeout=settings.queue.request_timeout_ms / 1000,
             insights=self._open_insights(),
+            server_timing=settings.batch.server_timing,
         )
 
     def _swaggers(self) -> dict[str, Any] | None:

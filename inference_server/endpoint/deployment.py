@@ -8,16 +8,15 @@ from time import monotonic
 
 from inference_server.batching.admission import Admission, Limits
 from inference_server.batching.queue import Deadlines, Queue
+from inference_server.endpoint.gate import FULL, Gate
 from inference_server.messages import DONE, SENT, WAITING, Answer, BatchingReport, ScoringRequest
-from inference_server.workers.answers import refused, too_late, unavailable
+from inference_server.workers.answers import too_late, unavailable
 from inference_server.workers.batch_pool import BatchPool
 from inference_server.workers.pool import Observer, Pool
 from inference_server.workers.requests import ScriptFacts
 from inference_server.workers.spec import PoolSpec
 
-FULL = "The server has as many waiting requests as it may hold. Try again later."
 DRAINING = "The server is shutting down."
-REFUSED = "The request was not taken in: {}. Try again later."
 NO_LIMITS = Limits()
 DOWN = "The model cannot be served now. Try again later."
 
@@ -38,20 +37,19 @@ class Deployment:
         self.queue = Queue(max_queue_size, max_queue_bytes)
         observer = replace(observer or Observer(), down=self._go_down)
         self.pool: Pool
-        self.admission: Admission
         self._batches: BatchPool | None = None
         if spec.batches:
             self.pool = pool = self._batches = BatchPool(spec, self.queue, observer)
-            known = pool.timings.overall
-            self.admission = Admission(
-                limits, spec.config.max_batch_size, pool.seconds_now, lambda: known.seen > 0
+            times = pool.timings.overall
+            admission = Admission(
+                limits, spec.config.max_batch_size, pool.seconds_now, lambda: times.seen > 0
             )
         else:
             self.pool = Pool(spec, self.queue, observer)
-            self.admission = Admission(limits, 1, lambda rows: rows * self.queue.run_seconds, lambda: True)
-        self.submit = self._submit_weighed if spec.batches or self.admission.limited else self._submit
+            admission = Admission(limits, 1, lambda rows: rows * self.queue.run_seconds, lambda: True)
+        self.gate = Gate(self.queue, self.pool, admission, observer.refused)
+        self.submit = self._submit_weighed if spec.batches or admission.limited else self._submit
         self.draining = False
-        self._observer = observer
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -79,7 +77,7 @@ class Deployment:
             self.pool.schedule()
 
     def _submit_weighed(self, request: ScoringRequest) -> None:
-        answer = self.refusal(request.body_bytes, request.deadline)
+        answer = self._closed() or self.gate.let_in(request)
         if answer is not None:
             request.resolve(answer)
             return
@@ -91,30 +89,20 @@ class Deployment:
             self._set_timer()
         self.pool.schedule()
 
-    def refusal(self, body_bytes: int, deadline: float) -> Answer | None:
-        """What a request with such a body would be answered at once; None: it would be taken in.
-
-        Nothing of the body need have come yet. `deadline` is in monotonic seconds, 0.0 for none.
-        """
+    def _closed(self) -> Answer | None:
         if self.draining:
             return unavailable(DRAINING)
-        if self.pool.down:
-            return unavailable(DOWN)
-        if not self.queue.fits(body_bytes):
-            return unavailable(FULL)
-        if not deadline and not self.admission.limited:
-            return None
-        rows = self.pool.rows_of_body(body_bytes)
-        no = self.admission.refuse(monotonic(), deadline, rows, self.pool.load())
-        if no is None:
-            return None
-        self._observer.refused(no.reason)
-        return refused(no.status, REFUSED.format(no.reason), no.retry_after)
+        return unavailable(DOWN) if self.pool.down else None
+
+    def refusal(self, body_bytes: int, deadline: float) -> Answer | None:
+        """What a request with such a body would be answered at once; None: it would be taken in. See `Gate.refusal`."""
+        return self._closed() or self.gate.refusal(body_bytes, deadline)
 
     def leave(self, request: ScoringRequest) -> None:
         """The caller has gone: a request that was not begun is not run, an answer that comes is dropped."""
         state = request.state
         request.state = DONE
+        self.gate.left(request)
         self._not_wanted(request, state)
 
     def _not_wanted(self, request: ScoringRequest, state: int) -> None:

@@ -8,6 +8,9 @@ from inference_server.messages import Answer
 from inference_server.scoring.errors import SCRIPT_FAILED, TIMED_OUT
 
 
+TOO_LATE = 408
+
+
 def _message(status: int, text: str, failed: bool, headers: bytes = b"") -> Answer:
     return Answer(status, json.dumps({"message": text}).encode(), failed=failed, headers=headers)
 
@@ -34,4 +37,4 @@ def refused(status: int, why: str, retry_after: int) -> Answer:
 
 def too_late() -> Answer:
     """The request's own deadline passed before it was answered."""
-    return _message(408, "The request was not answered before its deadline.", False)
+    return _message(TOO_LATE, "The request was not answered before its deadline.", False)

@@ -41,7 +41,7 @@ class BatchCalls:
     """What a worker that batches tells its pool, besides `Calls`."""
 
     rows_of: Callable[[ScoringRequest], int]  # predicted
-    seconds: Callable[[int, int], float]  # a batch of so many rows and bytes is predicted to take; 0.0: unknown
+    seconds: Callable[[int, int], float]  # predicted for a batch of so many rows and bytes; 0.0: unknown
     ran: Callable[[Batch], None]  # a run() call came to its end
     learn: Callable[[Batch], None]  # the same, once the bytes of its requests are known
     proof: Callable[[ScriptFacts, dict[str, Any]], None]  # a worker with such a script sent a PROOF
