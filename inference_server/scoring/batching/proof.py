@@ -13,8 +13,11 @@ PROVING, PROVEN, REFUSED = "proving", "proven", "refused"
 AGAIN = 0  # as the rows of a comparison: one single call is made a second time
 
 REPEATS = 5  # single calls that must have given the same answer twice
+FIRST_REPEATS = 3  # of them, before any merged call
 CALLS = 6  # merged calls that must have given what single calls gave
 POINTS = 40.0  # answers that must have agreed in them
+DIFFERENT = 48  # requests that must have been there to be compared
+REQUESTS = 150  # or so many, where callers send the same few again and again
 SAME_ANSWERS = 0.25  # what an answer counts for when all of the call are alike: swapped rows would not show
 
 FREE_SECONDS = 0.25  # of comparisons that may be made at once: for most scripts that is all
@@ -55,6 +58,7 @@ class Proof:
         self.why = ""
         self.agreed = 0  # answers of merged calls that were as those of single calls
         self.requests = 0  # that were run while the proof went on
+        self.different = 0  # of them that were not seen before
         self.most = most
         self._random = random.Random(seed)
         self._mixed = Evidence()
@@ -102,7 +106,7 @@ class Proof:
         if self.state == PROVEN:
             return self._larger() if self._mixed.rows < self.most and mixed else None
         evidence = self._mixed if mixed else self._equal
-        if self._repeats < REPEATS and self._repeats <= evidence.calls:
+        if self._repeats < min(REPEATS, FIRST_REPEATS + evidence.calls):
             return AGAIN if self._affordable(self._single, SHARE) else None
         if not mixed and evidence.enough and evidence.rows == self.most:
             return None
@@ -170,7 +174,8 @@ class Proof:
         self._spent += seconds
 
     def _conclude(self) -> None:
-        if self.state == PROVING and self._repeats >= REPEATS and self._mixed.enough:
+        seen = self.different >= DIFFERENT or self.requests >= REQUESTS
+        if self.state == PROVING and seen and self._repeats >= REPEATS and self._mixed.enough:
             self._proven()
 
     def _proven(self) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import random
 from time import monotonic, perf_counter
-from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Set, Tuple
 
 from inference_server.scoring import errors, wire
 from inference_server.scoring.answer import Answer
@@ -38,13 +38,14 @@ Call = Callable[[Callable[..., Any], Dict[str, Any]], Any]
 class Sample:
     """A request that was answered by a call of its own."""
 
-    __slots__ = ("answer", "key", "record", "rows")
+    __slots__ = ("answer", "compared", "key", "record", "rows")
 
     def __init__(self, record: Record, answer: Answer) -> None:
         self.record = record
         self.answer = answer
         self.key: Optional[Hashable] = None  # settled at the first comparison
         self.rows = 0
+        self.compared = 0  # times
 
     @property
     def size(self) -> int:
@@ -71,6 +72,7 @@ class Prover:
         self._new = 0
         self.company = Company()
         self._repeat_failures = 0
+        self._learned: Set[int] = set()  # rows of single calls that the merger has learned from
         self._told = 0.0
         self._told_rows = 0
 
@@ -94,7 +96,8 @@ class Prover:
         if answer.status != 200:
             return
         mark = hash((request.method, request.query, bytes(request.body)))
-        self._pool.pop(mark, None)
+        if self._pool.pop(mark, None) is None:
+            self.proof.different += 1
         self._pool[mark] = Sample(request, answer)
         self._new += 1
         while (
@@ -138,7 +141,8 @@ class Prover:
         self._channel.cells[wire.CHECKING] = 1
         try:
             if rows == AGAIN:
-                self._repeat(group[-1])
+                # with another number of rows than before, where there is one: see _learn
+                self._repeat(next((one for one in group if one.rows not in self._learned), group[-1]))
             else:
                 self._merge(self._choose(group, rows))
         finally:
@@ -181,8 +185,9 @@ class Prover:
         return next((group for group in newest if len(group) > 1), newest[0] if newest else [])
 
     def _choose(self, group: Sequence[Sample], rows: int) -> List[Sample]:
-        """Requests of about `rows` rows in all, at least two, in no order; repeated when there are too few."""
-        drawn = self._random.sample(group, len(group))
+        """Requests of about `rows` rows in all, at least two, in no order; those first that were compared least,
+        and repeated when there are too few."""
+        drawn = sorted(self._random.sample(group, len(group)), key=lambda sample: sample.compared)
         chosen = drawn[:2] if len(drawn) > 1 else drawn * 2
         size = sum(sample.rows for sample in chosen)
         at = 2
@@ -193,6 +198,8 @@ class Prover:
             chosen.append(sample)
             size += sample.rows
             at += 1
+        for sample in chosen:
+            sample.compared += 1
         self._random.shuffle(chosen)
         return chosen
 
@@ -202,19 +209,30 @@ class Prover:
         except Exception:
             return None
 
-    def _alone(self, request: Record) -> Optional[Answer]:
+    def _alone(self, request: Record, learn: bool = False) -> Optional[Answer]:
         """The answer of a single call; None when it failed."""
         try:
             arguments = self._script.arguments(_request(request))
-            return answer_of(self._call(self._script.run, arguments))
+            result = self._call(self._script.run, arguments)
+            if learn:
+                self._learn(request, result)
+            return answer_of(result)
         except FrontGone:
             raise
         except BaseException:
             return None
 
+    def _learn(self, request: Record, result: Any) -> None:
+        """Show the merger what a single call gives: a list that has as many items for other numbers of rows is none
+        of rows."""
+        payload = self._payload(request)
+        if payload is not None:
+            self._learned.add(payload.rows)
+            self._merger.split(result, [payload])
+
     def _repeat(self, sample: Sample) -> None:
         began = perf_counter()
-        again = self._alone(sample.record)
+        again = self._alone(sample.record, learn=True)
         seconds = perf_counter() - began
         if again is None:
             self.proof.wasted(seconds)
