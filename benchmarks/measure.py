@@ -7,16 +7,18 @@ import platform
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import processes
-from benchmarks.environments import REQUIREMENTS, python_of
+from benchmarks.environments import REQUIREMENTS, exported_model, python_of
 from benchmarks.load import lone, open_loop, wrk
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.servers import ROOT, SERVERS, WORK, Running, Server, environment, running
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.workloads import MODULES, WORKLOADS, Workload
 
 CONNECTIONS = 64
 
@@ -27,39 +29,61 @@ class Plan:
 
     servers: Sequence[str]
     workloads: Sequence[str]
-    rounds: int = 3
-    seconds: float = 5.0
+    sections: Sequence[str]
+    rounds: int = 2
+    seconds: float = 3.0
     rates: Sequence[float] = (200, 2000)  # of the open loop, on tiny JSON only
     idle_seconds: float = 5.0  # 0: idle processor time is not measured
-    hold_seconds: float = (
-        0.0  # how long run() holds the interpreter lock in the health measurement; 0: leave it out
-    )
+    hold_seconds: float = 60.0  # how long run() holds the interpreter lock in the health measurement
 
 
 def everything(plan: Plan) -> dict[str, Any]:
-    """All of it, as one JSON-ready record. Raises SystemExit when wrk is missing."""
+    """All that the plan names, as one JSON-ready record. Raises SystemExit when wrk is missing."""
     result: dict[str, Any] = {
         "machine": machine(),
         "plan": asdict(plan),
         "versions": {"wrk": wrk.version(), **_versions(plan.servers)},
         "commands": {},
         "cells": [],
-        "limits": {name: in_process(WORKLOADS[name], plan.seconds) for name in plan.workloads},
+        "limits": {},
         "health": [],
+        "scenarios": {},
+        "took_s": {},
     }
-    for turn in range(plan.rounds):
-        for name in plan.workloads:
-            # Each round begins with another server, so that a slow minute of the machine does not always hit the same.
-            shift = turn % len(plan.servers)
-            for server in [*plan.servers[shift:], *plan.servers[:shift]]:
-                if name in SERVERS[server].workloads:
-                    result["cells"].append(
-                        cell(SERVERS[server], WORKLOADS[name], turn, plan, result["commands"])
-                    )
-    if plan.hold_seconds:
-        wanted = [name for name in ("ours", "azureml", "mosec") if name in plan.servers]
-        result["health"] = [health(SERVERS[name], plan.hold_seconds) for name in wanted]
+    sections: dict[str, Callable[[], None]] = {
+        **{name: partial(compare, name, plan, result) for name in plan.workloads},
+        "health": partial(liveness, plan, result),
+        **{name: partial(_scenario, name, plan, result) for name in SCENARIOS},
+    }
+    for name, section in sections.items():
+        if name in plan.sections or (name in plan.workloads and "servers" in plan.sections):
+            begun = time.monotonic()
+            section()
+            result["took_s"][name] = time.monotonic() - begun
+            print(f"-- {name}: {result['took_s'][name]:.0f} s", flush=True)
     return result
+
+
+def compare(name: str, plan: Plan, result: dict[str, Any]) -> None:
+    """All servers on one workload, in turn, round after round."""
+    if MODULES.get(name, name) == "encoder":
+        exported_model()
+    result["limits"][name] = in_process(WORKLOADS[name], plan.seconds)
+    servers = [server for server in plan.servers if name in SERVERS[server].workloads]
+    for turn in range(plan.rounds):
+        # Each round begins with another server, so that a slow minute of the machine does not always hit the same.
+        shift = turn % len(servers) if servers else 0
+        for server in [*servers[shift:], *servers[:shift]]:
+            result["cells"].append(cell(SERVERS[server], WORKLOADS[name], turn, plan, result["commands"]))
+
+
+def liveness(plan: Plan, result: dict[str, Any]) -> None:
+    wanted = [name for name in ("ours", "azureml", "mosec") if name in plan.servers]
+    result["health"] = [health(SERVERS[name], plan.hold_seconds) for name in wanted]
+
+
+def _scenario(name: str, plan: Plan, result: dict[str, Any]) -> None:
+    result["scenarios"][name] = SCENARIOS[name].measure(plan.servers, plan.seconds)
 
 
 def cell(
@@ -119,11 +143,14 @@ def idle(now: Running, seconds: float) -> float:
 
 
 def in_process(workload: Workload, seconds: float) -> dict[str, float] | None:
-    """Requests a second of the work without any server; None for a stream, which is nothing but a server's work."""
+    """Requests a second of the work without any server; None for a stream, which is nothing but a server's work.
+
+    Half of the time is for the batch sizes that do not matter, so it gets twice as long as a server.
+    """
     if workload.name == "stream":
         return None
     python = python_of("ours")
-    command = [str(python), "../limits/in_process.py", str(workload.body_file()), str(seconds)]
+    command = [str(python), "../limits/in_process.py", str(workload.body_file()), str(2 * seconds)]
     output = subprocess.run(
         command, cwd=WORK, env=environment(workload.name), check=True, capture_output=True, text=True
     ).stdout

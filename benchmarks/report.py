@@ -10,17 +10,24 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.servers import SERVERS
+from benchmarks.tables import Goal, goals_table, number, ratio, share, table
 from benchmarks.workloads import RESULTS, WORKLOADS
 
 LATEST = RESULTS / "latest.json"
 TABLES = Path(__file__).with_name("RESULTS.md")
 BEGIN, END = "<!-- performance: python -m benchmarks.report --readme -->", "<!-- /performance -->"
 Result = dict[str, Any]
+LIMITS = {
+    "one": "in one process, one by one",
+    "padded": "in the largest batches, as they come, padded",
+    "batch": "in batches of {}",
+    "orjson": "in batches of {}, with orjson",
+}
 
 
 def middle(result: Result, server: str, workload: str, figure: str) -> float | None:
@@ -31,29 +38,6 @@ def middle(result: Result, server: str, workload: str, figure: str) -> float | N
         if cell["server"] == server and cell["workload"] == workload and cell.get(figure) is not None
     ]
     return statistics.median(values) if values else None
-
-
-def number(value: float | None, unit: str = "") -> str:
-    """Three digits that mean something; a dash for what was not measured."""
-    if value is None or value != value:
-        return "–"
-    if value >= 1000:
-        return f"{round(value, 3 - len(str(int(value)))):,.0f}{unit}"
-    return f"{value:.3g}{unit}" if value < 100 else f"{value:.0f}{unit}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown; the first column is text, the others are figures."""
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
-
-
-def ratio(value: float | None, base: float | None) -> str:
-    return (
-        f"{value / base:.2g} ×"
-        if value and base and value < 10 * base
-        else (f"{value / base:.0f} ×" if value and base else "–")
-    )
 
 
 def workload_table(result: Result, workload: str) -> str:
@@ -69,19 +53,12 @@ def workload_table(result: Result, workload: str) -> str:
         shown = [*map(number, figures), number(memory)]
         rows.append([SERVERS[name].title, number(rate), ratio(rate, base), *shown])
     limit = result["limits"].get(workload)
-    if limit:
-        rows.append(
-            ["*the work alone, in one process, one by one*", number(limit["one"]), ratio(limit["one"], base)]
-        )
-        rows.append(
-            [
-                f"*the work alone, in batches of {limit['batch_size']}*",
-                number(limit["batch"]),
-                ratio(limit["batch"], base),
-            ]
-        )
+    for key, title in LIMITS.items():
+        if limit and key in limit:
+            title = title.format(limit["batch_size"])
+            rows.append([f"*the work alone, {title}*", number(limit[key]), ratio(limit[key], base)])
     head = ["server", "req/s", "to azureml", "lone p50 ms", "lone p99 ms", "p50 ms", "p99 ms", "MiB"]
-    return table(head, [[*row, *["" for _ in head[len(row) :]]] for row in rows])
+    return table(head, rows)
 
 
 def tails_table(result: Result) -> str:
@@ -135,40 +112,70 @@ def health_table(result: Result) -> str:
     return table(["server", "route", "answered", "p50 ms", "p99.9 ms", "worst ms"], rows)
 
 
-def goals_table(result: Result) -> str:
+def goals(result: Result) -> list[Goal]:
     """What this project promises itself, and what was measured."""
 
     def rate(server: str, workload: str = "tiny") -> float | None:
         return middle(result, server, workload, "rate")
 
-    def share(over: str, workload: str = "tiny") -> float | None:
-        ours, other = rate("ours", workload), rate(over, workload)
-        return ours / other if ours and other else None
+    def over(other: str, workload: str = "tiny", ours: str = "ours") -> float | None:
+        return share(rate(ours, workload), rate(other, workload))
 
     lone, bare = (middle(result, name, "tiny", "lone_p50_ms") for name in ("ours", "bare"))
     live = next((record["p999_ms"] for record in result["health"] if record["server"] == "ours"), None)
-    goals: list[tuple[str, float | None, float, bool, str]] = [
-        ("tiny JSON, over azureml-inference-server-http with 1 worker", share("azureml"), 25, True, " ×"),
-        ("tiny JSON, over mosec", share("mosec"), 1.3, True, " ×"),
-        ("tiny JSON, share of the bare protocol", share("bare"), 0.75, True, ""),
-        (
+    found = [
+        Goal("tiny JSON, over azureml-inference-server-http with 1 worker", over("azureml"), 25, unit=" ×"),
+        Goal("tiny JSON, over mosec", over("mosec"), 1.3, unit=" ×"),
+        Goal("tiny JSON, share of the bare protocol", over("bare"), 0.75),
+        Goal(
             "lone request, ms added to the bare protocol",
             lone - bare if lone and bare else None,
             0.3,
             False,
             " ms",
         ),
-        ("600 KB body, over mosec", share("mosec", "body"), 1, True, " ×"),
-        ("start to the first 200", middle(result, "ours", "tiny", "start_s"), 1, False, " s"),
-        ("/livez p99.9 while the interpreter lock is held", live, 5, False, " ms"),
+        Goal("600 KB body, over mosec", over("mosec", "body"), 1, unit=" ×"),
+        Goal("start to the first 200", middle(result, "ours", "tiny", "start_s"), 1, False, " s"),
+        Goal("/livez p99.9 while the interpreter lock is held", live, 5, False, " ms"),
+        *batching_goals(result),
     ]
-    rows = []
-    for what, value, wanted, more, unit in goals:
-        met = (
-            "–" if value is None else ("yes" if (value >= wanted if more else value <= wanted) else "**no**")
-        )
-        rows.append([what, f"{'≥' if more else '≤'} {wanted:g}{unit}", number(value, unit), met])
-    return table(["goal", "wanted", "measured", "met"], rows)
+    for name, record in result.get("scenarios", {}).items():
+        found += SCENARIOS[name].goals(record)
+    return found
+
+
+def batching_goals(result: Result) -> list[Goal]:
+    """What batching promises where it is only a matter of requests a second."""
+
+    def rate(server: str, workload: str) -> float | None:
+        return middle(result, server, workload, "rate")
+
+    def best(names: tuple[str, ...], workload: str) -> float | None:
+        return max((found for name in names if (found := rate(name, workload))), default=None)
+
+    def limit(workload: str) -> float | None:
+        found: float | None = (result["limits"].get(workload) or {}).get("batch")
+        return found
+
+    mlp = rate("ours-batching", "mlp")
+    peer = best(("mosec", "mosec-orjson", "litserve", "bentoml"), "mlp")
+    mixed = rate("ours-batching", "lengths")
+    return [
+        Goal("MLP, batching, over the best peer", share(mlp, peer), 2, unit=" ×"),
+        Goal("MLP, batching, over azureml", share(mlp, rate("azureml", "mlp")), 12, unit=" ×"),
+        Goal("MLP, batching, share of the work alone in its best batches", share(mlp, limit("mlp")), 0.7),
+        Goal(
+            "sentence encoder, share of the work alone in its best batches",
+            share(rate("ours-batching", "encoder"), limit("encoder")),
+            0.95,
+        ),
+        Goal(
+            "sentence encoder, texts of many lengths, over padding to the longest",
+            share(mixed, best(("ours-naive", "mosec"), "lengths")),
+            1.5,
+            unit=" ×",
+        ),
+    ]
 
 
 def conditions(result: Result) -> str:
@@ -184,7 +191,7 @@ def conditions(result: Result) -> str:
 
 def everything(result: Result) -> str:
     """All tables, as one Markdown page."""
-    parts = ["# Measured", conditions(result), "## Goals", goals_table(result)]
+    parts = ["# Measured", conditions(result), "## Goals", goals_table(goals(result))]
     for name in result["plan"]["workloads"]:
         parts += [f"## {_heading(name)}", workload_table(result, name)]
     if "tiny" in result["plan"]["workloads"]:
@@ -197,6 +204,8 @@ def everything(result: Result) -> str:
             f"## Liveness while `run()` holds the interpreter lock for {held:g} s",
             health_table(result),
         ]
+    for name, record in result.get("scenarios", {}).items():
+        parts += [f"## {SCENARIOS[name].TITLE}", first_words(name), SCENARIOS[name].report(record)]
     failed = [cell for cell in result["cells"] if "failed" in cell or cell.get("errors")]
     if failed:
         lines = [
@@ -207,7 +216,9 @@ def everything(result: Result) -> str:
         parts += ["## What went wrong", "\n".join(lines)]
     versions = "\n".join(f"- {name}: {text}" for name, text in result["versions"].items())
     commands = "\n".join(f"{command}" for command in result["commands"].values())
+    took = ", ".join(f"{name} {spent:.0f} s" for name, spent in result.get("took_s", {}).items())
     parts += ["## Versions and commands", versions, f"```\n{commands}\n```"]
+    parts += [f"It took: {took}."] if took else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -229,6 +240,12 @@ def performance_table(result: Result) -> str:
         )
     head = ["server", "to azureml", "tiny JSON, req/s", "lone request", "600 KB body, req/s", "start"]
     return f"{table(head, rows)}\n\n{conditions(result)}"
+
+
+def first_words(name: str) -> str:
+    """What a scenario does, from its module's own description."""
+    text = SCENARIOS[name].__doc__ or ""
+    return " ".join(text.split("\n\n", 1)[1].split()) if "\n\n" in text else text
 
 
 def _heading(workload: str) -> str:

@@ -44,7 +44,10 @@ SCRIPTS = {"stream": "score_stream.py"}
 BATCH_SCRIPTS = {"encoder": "score_batch.py", "lengths": "score_pad.py"}
 
 
-BATCH_SIZES = {"mlp": 64}  # elsewhere 16
+BATCH_SIZES = {
+    "mlp": 64,
+    "lengths": 64,
+}  # elsewhere 16; of many lengths more wait, so that like ones can be found
 
 
 def azmlinfsrv(*more: str, scripts: Mapping[str, str] = SCRIPTS) -> Command:
@@ -77,7 +80,16 @@ def _bentoml(folder: Path, port: int, workload: str) -> list[str]:
 
 
 _mosec = _python("mosec_app.py", "--address", "127.0.0.1", "--port")
-OURS = Server("ours", "azmlinfsrv (this project)", "ours", "/score", "/livez", azmlinfsrv())
+ENCODER = ("encoder", "lengths")
+OURS = Server(
+    "ours",
+    "azmlinfsrv (this project)",
+    "ours",
+    "/score",
+    "/livez",
+    azmlinfsrv(),
+    (*EVERY, *ENCODER),
+)
 
 SERVERS = {
     server.name: server
@@ -101,7 +113,7 @@ SERVERS = {
             OURS,
             name="ours-naive",
             title="azmlinfsrv, batching, padded to the longest",
-            command=_batching({"lengths": "score_batch.py"}),
+            command=azmlinfsrv("--max_batch_size", "16", scripts={"lengths": "score_batch.py"}),
             workloads=("lengths",),
         ),
         Server(
@@ -111,7 +123,7 @@ SERVERS = {
             "/score",
             "/",
             azmlinfsrv(),
-            (*EVERY, "encoder", "lengths"),
+            (*EVERY, *ENCODER),
         ),
         Server(
             "azureml-2",
@@ -128,7 +140,7 @@ SERVERS = {
             "/inference",
             "/",
             _mosec,
-            (*EVERY, "encoder", "lengths"),
+            (*EVERY, *ENCODER),
         ),
         Server(
             "mosec-orjson",

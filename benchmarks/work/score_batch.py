@@ -1,8 +1,9 @@
-"""The scoring script of work that is handed its batches: `run_batch` gets the requests that wait."""
+"""The scoring script of work that is handed its batches: `run_batch` gets the texts of the requests that wait."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 
 
@@ -12,4 +13,4 @@ def init():
 
 
 def run_batch(items):
-    return work.answer_batch(items)
+    return work.answer_batch([json.loads(item) for item in items])

@@ -50,7 +50,7 @@ def test_figures_are_medians_and_ratios() -> None:
 
 
 def test_a_goal_is_met_missed_or_not_measured() -> None:
-    table = report.goals_table(result())
+    table = report.goals_table(report.goals(result()))
     assert "| ≥ 25 × | 26 × | yes |" in table
     assert "| ≥ 1.3 × | – | – |" in table
 
