@@ -40,7 +40,7 @@ class Cut(NamedTuple):
     """A text in pieces: it reads parts[0] + lists[0] + parts[1] + …"""
 
     frame: Frame
-    lists: List[bytes]  # each the text between the brackets
+    lists: Tuple[bytes, ...]  # each the text between the brackets
 
 
 class Frames:
@@ -51,22 +51,14 @@ class Frames:
 
     def __init__(self, pad: Mapping[str, Any]) -> None:
         self._pad = pad
-        self.simple: Dict[
-            Tuple[bytes, bytes], Frame
-        ] = {}  # with one list: by the text before it and after it
+        self.seen: Dict[Tuple[bytes, ...], Optional[Frame]] = {}  # by their parts; None: these are no frame
 
     def between(self, body: bytes) -> Optional[Cut]:
         """The cut from the first bracket to the last, if that leaves a frame. What is between may still be
         something else than the content of one list: it must be read as such before it is used."""
         start, end = body.find(b"[") + 1, body.rfind(b"]")
         frame = self._frame((body[:start], body[end:])) if 0 < start <= end else None
-        if frame is None:
-            return None
-        if len(frame.parts[0]) + len(frame.parts[1]) <= FRAME_BYTES:
-            if len(self.simple) >= FRAMES:
-                self.simple.clear()
-            self.simple[frame.parts[0], frame.parts[1]] = frame
-        return Cut(frame, [body[start:end]])
+        return Cut(frame, (body[start:end],)) if frame else None
 
     def anywhere(self, body: bytes) -> Optional[Cut]:
         """The cut of an object whose rows need not be its only lists; decodes all of it."""
@@ -84,7 +76,17 @@ class Frames:
             at = end
         parts.append(text[at:].encode())
         frame = self._frame(tuple(parts))
-        return Cut(frame, lists) if frame else None
+        return Cut(frame, tuple(lists)) if frame else None
+
+    def _frame(self, parts: Tuple[bytes, ...]) -> Optional[Frame]:
+        if parts in self.seen:
+            return self.seen[parts]
+        frame = self._read(parts)
+        if sum(map(len, parts)) <= FRAME_BYTES:
+            if len(self.seen) >= FRAMES:
+                self.seen.clear()
+            self.seen[parts] = frame
+        return frame
 
     def _spans(self, text: str) -> List[Tuple[int, int]]:
         """Where the contents of the row lists begin and end, in the order of the text."""
@@ -102,7 +104,7 @@ class Frames:
             spans.append((start + 1, end - 1))
         return sorted(spans)
 
-    def _frame(self, parts: Tuple[bytes, ...]) -> Optional[Frame]:
+    def _read(self, parts: Tuple[bytes, ...]) -> Optional[Frame]:
         """The frame of `parts`, if with something in each of its holes it is a body with lists there."""
         holes = [f"{_SECRET}{index}" for index in range(len(parts) - 1)]
         whole = parts[0] + b"".join(
@@ -147,11 +149,11 @@ def row_lists(value: Any, pad: Mapping[str, Any]) -> List[Path]:
     return [(outer, "index"), (outer, "data")] if type(split["index"]) is list else []
 
 
-def joined(cuts: Sequence[Tuple[Frame, Sequence[bytes]]]) -> bytes:
+def joined(cuts: Sequence[Cut]) -> bytes:
     """The text that has the rows of all `cuts`, one after the other, in the frame of the first."""
-    parts = cuts[0][0].parts
+    parts = cuts[0].frame.parts
     text = [parts[0]]
     for index, part in enumerate(parts[1:]):
-        text.append(b",".join([lists[index] for _, lists in cuts]))
+        text.append(b",".join([cut.lists[index] for cut in cuts]))
         text.append(part)
     return b"".join(text)

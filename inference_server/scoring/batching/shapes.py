@@ -27,6 +27,9 @@ _DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 _LONG_RUN = b"0" * 19  # digits: only from here on can a whole number pass 64 bits
 
 
+_ALONE: Dict[type, Kind] = {one: ((), letter) for one, letter in _LETTERS.items()}
+
+
 class Uneven(Exception):
     """These rows are not alike, or hold a number that has no common type with others."""
 
@@ -73,34 +76,31 @@ def of_values(column: List[Any]) -> Kind:
 
 def _kind(column: List[Any], depth: int) -> Kind:
     types = set(map(type, column))
-    if depth > MAX_DEPTH:
-        raise Uneven
-    if types == {list}:
-        lengths = set(map(len, column))
-        if len(lengths) > 1:
+    first = column[0]
+    one = type(first)
+    if len(types) > 1 or one is int:
+        return (), _letters(types, column)
+    if one is list:
+        if depth > MAX_DEPTH or (len(column) > 1 and len(set(map(len, column))) > 1):
             raise Uneven
-        length = lengths.pop()
-        if not length:
+        if not first:
             return (0,), ""
-        inner, leaf = _kind(list(chain.from_iterable(column)), depth + 1)
-        return (length, *inner), leaf
-    if types == {dict}:
-        return (), _fields(column, depth)
-    return (), _letters(types, column)
-
-
-def _fields(column: List[Dict[str, Any]], depth: int) -> Hashable:
-    keys = list(column[0])
-    if any(list(row) != keys for row in column):
-        raise Uneven
-    return tuple((key, _kind([row[key] for row in column], depth + 1)) for key in keys)
+        inner, leaf = _kind(first if len(column) == 1 else list(chain.from_iterable(column)), depth + 1)
+        return (len(first), *inner), leaf
+    if one is dict:
+        keys = list(first)
+        if depth > MAX_DEPTH or (len(column) > 1 and any(list(row) != keys for row in column)):
+            raise Uneven
+        return (), tuple([(key, _kind([row[key] for row in column], depth + 1)) for key in keys])
+    return _ALONE[one]
 
 
 def _letters(types: Set[type], column: List[Any]) -> str:
     if not types <= _LETTERS.keys():  # a list or an object beside something else
         raise Uneven
     if int in types:
-        if any(type(value) is int and not -LONGEST_INT <= value <= LONGEST_INT for value in column):
+        whole = column if len(types) == 1 else [value for value in column if type(value) is int]
+        if max(whole) > LONGEST_INT or min(whole) < -LONGEST_INT:
             raise Uneven
         if float in types:  # they become one type, and are that alone as well
             types = types - {int}

@@ -226,7 +226,7 @@ def test_it_remembers_a_bounded_number_of_frames_and_shapes() -> None:
         assert found is not None
         assert found.key[1] == (number + 1,)  # type: ignore[index]
     assert len(joiner._shapes) <= 256
-    assert len(joiner._simple) <= 256
+    assert len(joiner._seen) <= 256
 
 
 BASES = [
