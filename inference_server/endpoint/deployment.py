@@ -52,6 +52,7 @@ class Deployment:
         self.draining = False
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0  # monotonic seconds
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -133,11 +134,12 @@ class Deployment:
     def _set_timer(self) -> None:
         first = self._deadlines.next()
         if self._timer is not None:
-            if first is not None and self._timer.when() <= self._loop.time() + first - monotonic():
+            if first is not None and self._timer_at <= first:
                 return
             self._timer.cancel()
             self._timer = None
         if first is not None:
+            self._timer_at = first  # a handle of uvloop may not know when it is due
             self._timer = self._loop.call_later(max(0.0, first - monotonic()), self._expire)
 
     def _expire(self) -> None:

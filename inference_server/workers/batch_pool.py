@@ -52,6 +52,7 @@ class BatchPool(Pool):
         self._workers: list[BatchWorker] = []  # of this digest or another, ready and not ended
         self._merging = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._batch_calls = BatchCalls(
             self.rows.of,
             self.seconds,
@@ -130,7 +131,7 @@ class BatchPool(Pool):
         if self._window.max_delay:
             leave = self._window.leave(self.queue, self._waiting_rows(), now)
             if leave.at > now:  # only those that join what is to be run next anyway leave before that
-                self._look_again(leave.at - now)
+                self._look_again(leave.at)
                 workers = [worker for worker in workers if worker.holds_ahead()]
         idle = [worker for worker in workers if not worker.in_hand]
         while idle and len(self.queue):
@@ -165,15 +166,16 @@ class BatchPool(Pool):
         if slowest.remaining(now) > STEAL_SECONDS:
             slowest.recall()  # they come back to the queue, and so to the idle one
         else:
-            self._look_again(STEAL_SECONDS)
+            self._look_again(now + STEAL_SECONDS)
 
-    def _look_again(self, seconds: float) -> None:
-        at = self._loop.time() + seconds
+    def _look_again(self, at: float) -> None:
+        """Dispatch at `at`, monotonic seconds, or before."""
         if self._timer is not None:
-            if self._timer.when() <= at:
+            if self._timer_at <= at:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_later(seconds, self._ring)
+        self._timer_at = at  # a handle of uvloop may not know when it is due
+        self._timer = self._loop.call_later(at - monotonic(), self._ring)
 
     def _ring(self) -> None:
         self._timer = None
