@@ -8,6 +8,7 @@ from importlib import import_module
 
 # A first word that is not a flag, and the module that takes the rest: its `main(words)` returns the exit code.
 COMMANDS = {
+    "test": "inference_server.cli.trial",
     "replay": "inference_server.cli.replay",
     "top": "inference_server.cli.top",
     "tune": "inference_server.cli.tune",

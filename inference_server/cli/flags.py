@@ -61,17 +61,18 @@ def _parser() -> _Parser:
     with_flag = [declared for declared in DECLARED.values() if declared.flag]
     for declared in with_flag:
         if declared.incumbent:
-            _add(main, declared)
+            add_flag(main, declared)
     for section, group in SECTIONS.items():
         ours = [declared for declared in with_flag if declared.section == section and not declared.incumbent]
         if ours:
             box = parser.add_argument_group(section, (group.__doc__ or "").strip())
             for declared in ours:
-                _add(box, declared)
+                add_flag(box, declared)
     return parser
 
 
-def _add(group: argparse._ArgumentGroup, declared: Declared) -> None:
+def add_flag(group: argparse._ArgumentGroup, declared: Declared) -> None:
+    """Add the flag of a setting, as it is declared; what it reads lies under the setting's key."""
     about = argparse.SUPPRESS if declared.hidden else _help(declared)
     if declared.is_switch:
         group.add_argument(

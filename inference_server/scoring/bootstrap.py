@@ -29,6 +29,9 @@ def load_package() -> None:
 # multiprocessing's spawn method imports this file again in a script's own child processes
 if __name__ == "__main__":
     load_package()
-    from inference_server.scoring.main import main
+    if sys.argv[1:2] == ["--trial"]:
+        from inference_server.scoring.trial import main
+    else:
+        from inference_server.scoring.main import main
 
     sys.exit(main(sys.argv[1:]))

@@ -12,9 +12,7 @@ from __future__ import annotations
 import signal
 import threading
 from time import monotonic
-from typing import Any, Callable, Dict, Optional
-
-from inference_server.scoring.channel import Channel
+from typing import Any, Callable, Dict, Optional, Protocol
 
 RETRY_SECONDS = 0.001
 
@@ -23,10 +21,18 @@ class ScoringTimeout(BaseException):
     """run() passed its limit. Not an Exception, so that a script's `except Exception` does not swallow it."""
 
 
+class Writer(Protocol):
+    """Whoever sends answers: a channel, or one that never does."""
+
+    @property
+    def writing(self) -> bool:
+        """Whether a record is half way out, so that nothing may be raised now."""
+
+
 class ScoringLimit:
     """Calls run() under a time limit of `limit_ms` milliseconds; 0 is none."""
 
-    def __init__(self, limit_ms: int, channel: Channel) -> None:
+    def __init__(self, limit_ms: int, channel: Writer) -> None:
         self._seconds = limit_ms / 1000
         self._channel = channel
         self._began = 0.0  # when run() was called, monotonic seconds; 0: it is not running

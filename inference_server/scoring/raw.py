@@ -29,6 +29,12 @@ def ask() -> None:
     _asked = True
 
 
+def forget() -> None:
+    """Nothing is marked any more: the next script that this process loads decides for itself."""
+    global _asked
+    _asked = False
+
+
 _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 

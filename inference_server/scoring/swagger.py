@@ -38,6 +38,16 @@ def is_decorated(run: Callable[..., Any]) -> bool:
         return False
 
 
+def forget(module: str) -> None:
+    """Have inference_schema forget the functions of that module: it knows them by name, and a later script's
+    run() would pass for an earlier one's."""
+    schema_util = sys.modules.get("inference_schema.schema_util")
+    for registry in ("__functions_schema__", "__versions__"):
+        known = getattr(schema_util, registry, {})
+        for name in [name for name in known if name.startswith(module + ".")]:
+            del known[name]
+
+
 def prepare(config: ScoringConfig, run: Optional[Callable[..., Any]]) -> Dict[str, Any]:
     """Every document this script can have, by version.
 
