@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +28,12 @@ from inference_server.tuning.running import StartFailed
 from inference_server.tuning.search import Limits, Search, doubled
 
 BAD_ANSWER, NO_START, NOTHING_FITS, INTERRUPTED = 2, 3, 4, 130
+_WIDTH = 110  # characters of a line of text
 _PART = 0.9  # of the memory there is, as long as nobody says how much may be taken
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns))
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -115,6 +122,12 @@ class _Tuning:
             f"{self._options.seconds:g} s each; {', '.join(kept) or 'no limits'}",
             flush=True,
         )
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        if load > machine.processors():
+            print(
+                f"This machine has other work (load {load:.1f}, {plural(machine.processors(), 'processor')}): "
+                "what is measured is what that leaves."
+            )
         if len({body.content for body in self._bodies}) == 1 and limits.batch > 1:
             print(
                 "All requests are equal: give several different ones with -r. What is shown with equal ones may be "
@@ -194,9 +207,9 @@ class _Tuning:
             print("The client took all of a processor at times: the server may do better than shown.")
         best = best_of_each(points, self._budget)
         if chosen is None:
-            print(nothing_fits(best, self._budget))
+            print(_wrapped(nothing_fits(best, self._budget)))
             return NOTHING_FITS
-        print(evidence(chosen, best, self._budget))
+        print(_wrapped(evidence(chosen, best, self._budget)))
         if chosen.configuration.batch == self._limits.batch > 1:
             print(f"Batches of more than {self._limits.batch} were not tried: --max_batch_size allows it.")
         self._write(chosen)

@@ -26,9 +26,9 @@ def test_batches_grow_as_long_as_they_pay() -> None:
     assert [one.batch for one in walked.configurations] == [1, 2, 4, 8, 16, 32, 64]
 
 
-def test_two_sizes_that_do_not_pay_are_enough() -> None:
+def test_three_sizes_that_do_not_pay_are_enough() -> None:
     walked = walk(Formula(fixed=0, each=1), Limits(64, 1), ANY)
-    assert [one.batch for one in walked.configurations] == [1, 2, 4]
+    assert [one.batch for one in walked.configurations] == [1, 2, 4, 8]
 
 
 def test_workers_are_added_as_long_as_they_pay() -> None:
@@ -51,7 +51,7 @@ def test_more_workers_than_memory_allows_are_not_started() -> None:
 
 def test_what_nobody_answers_in_time_ends_soon() -> None:
     walked = walk(Formula(fixed=100, each=1, processors=8), Limits(64, 8), Budget(latency_ms=50))
-    assert len(walked.configurations) == 2
+    assert len(walked.configurations) == 3
     assert choose(walked.points, Budget(latency_ms=50)) is None
 
 
