@@ -21,11 +21,11 @@ from inference_server.settings import BadSettings, Settings, load
 from inference_server.tuning import bodies, machine
 from inference_server.tuning.choose import best_of_each, choose
 from inference_server.tuning.evidence import evidence, megabytes, nothing_fits
-from inference_server.tuning.facts import Budget, Point, plural
+from inference_server.tuning.facts import Budget, Configuration, Point, plural
 from inference_server.tuning.measure import Bench, Plan, Stopped
 from inference_server.tuning.report import Screen, table
 from inference_server.tuning.running import StartFailed
-from inference_server.tuning.search import Limits, Search, doubled
+from inference_server.tuning.search import Limits, Result, Search, doubled
 
 BAD_ANSWER, NO_START, NOTHING_FITS, INTERRUPTED = 2, 3, 4, 130
 _WIDTH = 110  # characters of a line of text
@@ -154,7 +154,7 @@ class _Tuning:
         try:
             configuration = next(steps)
             while not bench.out_of_time:
-                result = bench.measure(configuration)
+                result = self._result(bench, configuration)
                 self._screen.done += 1
                 if not result.merges:
                     self._refused(bench, configuration.batch)
@@ -163,6 +163,17 @@ class _Tuning:
             pass
         finally:
             self._screen.clear()
+
+    def _result(self, bench: Bench, configuration: Configuration) -> Result:
+        """A configuration that does not start, where others did, needs more than there is."""
+        try:
+            return bench.measure(configuration)
+        except StartFailed as error:
+            if not bench.points:
+                raise
+            self._screen.note(f"{configuration}: {error}; it is left out")
+            print(error.log, file=sys.stderr)
+            return Result(())
 
     def _refused(self, bench: Bench, batch: int) -> None:
         self._merges = False

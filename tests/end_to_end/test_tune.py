@@ -108,6 +108,22 @@ def test_an_answer_that_is_no_200_ends_it(begin: Begin, tmp_path: Path) -> None:
     assert "KeyError: 'model'" in err
 
 
+def test_workers_that_find_no_room_are_left_out(begin: Begin, tmp_path: Path) -> None:
+    script = """
+        import os
+        def init():
+            if os.environ["WORKER_COUNT"] != "1":
+                raise MemoryError("no room for two")
+        def run(data):
+            return 1
+    """
+    words = ["--seconds", "0.15", "--max_batch_size", "1", "--max_workers", "2"]
+    out, err = ended(begin(script, *words), 0)
+    assert "batch 1, 2 workers: the server ended with exit code 3; it is left out" in out
+    assert "MemoryError: no room for two" in err
+    assert json.loads((tmp_path / "settings.json").read_text())["WORKER_COUNT"] == 1
+
+
 def test_nothing_within_the_limits_is_an_exit_code_of_its_own(begin: Begin, tmp_path: Path) -> None:
     words = ["--seconds", "0.15", "--max_batch_size", "1", "--latency_ms", "0.5"]
     out, _ = ended(begin(PATIENT, *words), 4)
