@@ -65,24 +65,28 @@ def cut(bodies: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
 def figures(work: ModuleType, bodies: Sequence[bytes], seconds: float) -> dict[str, float]:
     """Every way and batch size for an equal share of the time; the best of each. Many bodies are always all served."""
     sizes: Sequence[int] = getattr(work, "BATCHES", BATCHES)
+    costly, padded = hasattr(work, "BATCHES"), hasattr(work, "padded") and len(bodies) > 1
+    if len(bodies) < max(sizes):
+        bodies = [bodies[at % len(bodies)] for at in range(max(sizes))]
     share = seconds / (len(sizes) + 2)
-    best = {"one": rate(serve_one(work, bodies, STANDARD), share)}
+    best = {"one": rate(serve_one(work, bodies[:16], STANDARD), share)}
 
     def note(kind: str, found: float, **more: float) -> None:
         if found > best.get(kind, 0):
             best.update({kind: found, **more})
 
+    alike = sorted(bodies, key=len) if padded else bodies
     for size in sizes:
-        alike = cut(sorted(bodies, key=len), size) if len(bodies) > 1 else [[bodies[0]] * size]
-        note("batch", rate(serve_batches(work, alike, STANDARD), share), batch_size=size)
-    if len(bodies) > 1:
+        some = cut(alike, size) if padded else [alike[:size]]
+        note("batch", rate(serve_batches(work, some, STANDARD), share), batch_size=size)
+    if padded:
         note("padded", rate(serve_batches(work, cut(bodies, max(sizes)), STANDARD), share))
-    elif not hasattr(work, "BATCHES"):  # where the work is small enough for the codec to matter
+    elif not costly:  # where the work is small enough for the codec to matter
         with contextlib.suppress(ImportError):
             import orjson
 
-            batch = [bodies[0]] * int(best["batch_size"])
-            note("orjson", rate(serve_batches(work, [batch], (orjson.loads, orjson.dumps)), share))
+            some = [bodies[: int(best["batch_size"])]]
+            note("orjson", rate(serve_batches(work, some, (orjson.loads, orjson.dumps)), share))
     return best
 
 

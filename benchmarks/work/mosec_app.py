@@ -26,9 +26,13 @@ class Orjson(Score):
     """Its documentation shows how to bring another codec; who wants speed brings this one."""
 
     def deserialize(self, data):
+        import orjson
+
         return orjson.loads(data)
 
     def serialize(self, data):
+        import orjson
+
         return orjson.dumps(data)
 
 
@@ -51,10 +55,6 @@ if __name__ == "__main__":
     elif NAME == "hold":
         server.append_worker(Single, num=1, timeout=300)
     else:
-        kind = Score
-        if os.environ.get("BENCH_CODEC") == "orjson":
-            import orjson
-
-            kind = Orjson
+        kind = Orjson if os.environ.get("BENCH_CODEC") == "orjson" else Score
         server.append_worker(kind, num=1, max_batch_size=BATCH, max_wait_time=WAIT)
     server.run()
