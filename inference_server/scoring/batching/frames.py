@@ -118,7 +118,7 @@ class Frames:
         names = {hole: path[-1] if path else "" for path in paths for hole in _alone(value, path)}
         if len(paths) != len(holes) or names.keys() != set(holes):
             return None
-        return Frame(parts, tuple([names[hole] for hole in holes]), json.dumps(value))
+        return Frame(parts, tuple([names[hole] for hole in holes]), json.dumps(value).replace(_SECRET, ""))
 
 
 def _alone(value: Any, path: Path) -> List[str]:

@@ -177,4 +177,4 @@ class Rows:
         self._splitter = Splitter()
 
     def split(self, result: Any, payloads: List[Payload]) -> List[Any]:
-        return self._splitter.split(result, [payload.rows for payload in payloads])
+        return self._splitter.split(result, [payload.rows for payload in payloads], payloads[0].key)

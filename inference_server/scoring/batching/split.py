@@ -11,32 +11,38 @@ import contextlib
 import json
 import sys
 from itertools import accumulate
-from typing import Any, Dict, List, NoReturn, Sequence, Tuple
+from typing import Any, Dict, Hashable, List, NoReturn, Sequence, Tuple
 
 from inference_server.scoring.batching import json_text
 from inference_server.scoring.batching.payload import NotSplittable
+from inference_server.scoring.encode import to_json
 
 Path = Tuple[str, ...]
 Bounds = List[Tuple[int, int]]  # of each request's rows: the first, and the one after the last
 _TextCut = Tuple[int, int, List[str]]  # from where to where in a text, and what each request has there
 
 MAX_DEPTH = 8  # of dicts in dicts
+SHARED_TEXTS = 1000  # are remembered
 LEARN_TEXTS = 50  # JSON texts of single requests that are decoded to learn from them
 
 
 class Splitter:
     """Cuts the results of one script.
 
-    Which values of a dict hold one item per row is learned and kept. A list that has the length of the rows
-    by chance would else be cut for some and given whole to others.
+    Which values of a dict hold one item per row is learned and kept: a list that has the length of the rows by
+    chance would else be cut for some and given whole to others. What is given whole to everyone must stay the
+    same from call to call, as far as the inputs beside the rows are the same: a word about one request's row
+    must not reach the others.
     """
 
     def __init__(self) -> None:
         self._by_rows: Dict[Path, int] = {}  # -1: cut by rows; else the length it has whatever the rows are
+        self._shared: Dict[Hashable, str] = {}  # by the requests' key: all that is not cut, as JSON
         self._texts = LEARN_TEXTS
 
-    def split(self, result: Any, rows: Sequence[int]) -> List[Any]:
-        """One result per request, of which each had rows[i] rows. A single request gets `result` itself.
+    def split(self, result: Any, rows: Sequence[int], key: Hashable = "") -> List[Any]:
+        """One result per request, of which each had rows[i] rows; `key` is what the requests have in common. A
+        single request gets `result` itself.
 
         Raises NotSplittable.
         """
@@ -46,31 +52,47 @@ class Splitter:
             return [result]
         ends = list(accumulate(rows))
         bounds = list(zip([0, *ends[:-1]], ends))
-        if isinstance(result, str):
-            return self._split_text(result, total, bounds)
-        if isinstance(result, dict):
-            return self._split_dict(result, total, bounds, ()) or _nothing_by_rows(total)
-        length = row_count(result)
-        if length < 0:
-            raise NotSplittable(f"run() returned a {type(result).__name__} for the rows of several requests")
-        _check_length(length, total)
-        return _cut(result, bounds)
+        if not isinstance(result, (str, dict)):
+            _check_length(row_count(result), total, result)
+            return _cut(result, bounds)
+        before = self._by_rows.copy()
+        try:
+            if isinstance(result, str):
+                return self._split_text(result, total, bounds, key)
+            whole: Dict[str, Any] = {}
+            parts = self._split_dict(result, total, bounds, (), whole)
+            if parts:
+                self._check_shared(_as_json(whole), key)
+            return parts or _nothing_by_rows(total)
+        except NotSplittable:
+            self._by_rows = before  # of a result that says something else than usual nothing is learned
+            raise
 
-    def _split_dict(self, result: Dict[Any, Any], total: int, bounds: Bounds, path: Path) -> List[Any]:
-        """One dict per request, or none where nothing in it goes by rows."""
+    def _split_dict(
+        self, result: Dict[Any, Any], total: int, bounds: Bounds, path: Path, whole: Dict[str, Any]
+    ) -> List[Any]:
+        """One dict per request, or none where nothing in it goes by rows. Adds to `whole` what is not cut."""
         parts: List[Dict[Any, Any]] = [{} for _ in bounds]
         found = False
         for key, value in result.items():
             here = (*path, str(key))
             cuts: List[Any] = []
-            if isinstance(value, dict):
-                cuts = self._split_dict(value, total, bounds, here) if len(here) < MAX_DEPTH else []
+            if isinstance(value, dict) and len(here) < MAX_DEPTH:
+                cuts = self._split_dict(value, total, bounds, here, whole)
             elif self._is_by_rows(here, row_count(value), total):
                 cuts = _cut(value, bounds)
+            else:
+                whole[".".join(here)] = value
             found = found or bool(cuts)
             for part, cut in zip(parts, cuts or [value] * len(parts)):
                 part[key] = cut
         return parts if found else []
+
+    def _check_shared(self, text: str, key: Hashable) -> None:
+        if len(self._shared) >= SHARED_TEXTS:
+            self._shared.clear()
+        if self._shared.setdefault(key, text) != text:
+            raise NotSplittable("what run() returned beside the rows is not what it was for other requests")
 
     def _is_by_rows(self, path: Path, length: int, total: int) -> bool:
         """Whether the list at `path` is cut; it must be so for every call or for none. Raises NotSplittable."""
@@ -97,20 +119,20 @@ class Splitter:
         for key, value in result.items():
             here = (*path, str(key))
             length = row_count(value)
-            if length >= 0 and length != total:
+            if length > 0 and length != total:  # an empty list may also be all there is beside an error
                 self._by_rows.setdefault(here, length)
             elif isinstance(value, dict) and len(here) < MAX_DEPTH:
                 self._learn_constants(value, total, here)
 
     # ------------------------------------------------------------ JSON text
 
-    def _split_text(self, text: str, total: int, bounds: Bounds) -> List[Any]:
+    def _split_text(self, text: str, total: int, bounds: Bounds, key: Hashable) -> List[Any]:
         start = json_text.after_space(text, 0)
         cuts: List[_TextCut] = []
         try:
             if text[start] == "[":
                 spans, end = json_text.elements(text, start)
-                _check_length(len(spans), total)
+                _check_length(len(spans), total, spans)
                 cuts.append(_cut_text(text, start, end, spans, bounds))
             else:
                 end = self._cut_object(text, start, total, bounds, (), cuts)
@@ -122,6 +144,7 @@ class Splitter:
             ) from None
         if not cuts:
             _nothing_by_rows(total)
+        self._check_shared(_with(text, [(start, end, [""]) for start, end, _ in cuts], 0), key)
         return [_with(text, cuts, index) for index in range(len(bounds))]
 
     def _cut_object(
@@ -184,9 +207,18 @@ def _with(text: str, cuts: List[_TextCut], index: int) -> str:
     return "".join(pieces) + text[at:]
 
 
-def _check_length(length: int, total: int) -> None:
+def _check_length(length: int, total: int, result: Any) -> None:
+    if length < 0:
+        raise NotSplittable(f"run() returned a {type(result).__name__} for the rows of several requests")
     if length != total:
         raise NotSplittable(f"wrong length: run() returned {length} results for {total} rows")
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return to_json(value)
+    except Exception as error:  # of a type of the script's
+        raise NotSplittable(f"what run() returned has no JSON form: {error}") from None
 
 
 def _nothing_by_rows(total: int) -> NoReturn:

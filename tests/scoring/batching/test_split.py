@@ -131,6 +131,40 @@ def test_what_is_cut_once_must_be_cut_always(form: Any) -> None:
 @pytest.mark.parametrize("form", [lambda value: value, json.dumps])
 def test_what_was_a_constant_must_stay_one(form: Any) -> None:
     splitter = Splitter()
-    splitter.split(form({"kept": []}), [1])  # such as a script that drops the only row there is
-    with pytest.raises(NotSplittable, match="'kept' had 0 items before and has 2 now, for 2 rows"):
+    splitter.split(form({"kept": [1]}), [2])  # such as a script that drops one of two rows
+    with pytest.raises(NotSplittable, match="'kept' had 1 items before and has 2 now, for 2 rows"):
         splitter.split(form({"kept": [1, 2]}), [1, 1])
+
+
+@pytest.mark.parametrize("form", [lambda value: value, json.dumps])
+def test_what_is_said_beside_the_rows_must_not_change(form: Any) -> None:
+    splitter = Splitter()
+    usual = {"rows": [1, 2], "bad": [], "error": None, "nested": {"version": 3}}
+    for _ in range(2):
+        splitter.split(form(usual), [1, 1], "key")
+    for change in (
+        {"bad": [1]},
+        {"bad": [1, 2]},
+        {"error": "row 1"},
+        {"nested": {"version": 4}},
+        {"more": 1},
+    ):
+        with pytest.raises(NotSplittable, match=r"beside the rows|items before"):
+            splitter.split(form({**usual, **change}), [1, 1], "key")
+    splitter.split(form(usual), [1, 1], "key")
+    splitter.split(form({**usual, "error": "another"}), [1, 1], "another key")
+
+
+@pytest.mark.parametrize("form", [lambda value: value, json.dumps])
+def test_nothing_is_learned_from_an_error(form: Any) -> None:
+    splitter = Splitter()
+    failed = form({"rows": [], "error": "a row is bad", "rows_seen": [7]})
+    assert splitter.split(failed, [1]) == [failed]
+    with pytest.raises(NotSplittable):
+        splitter.split(failed, [1, 1])
+    assert len(splitter.split(form({"rows": [1, 2], "error": None}), [1, 1])) == 2
+
+
+def test_values_without_a_json_form() -> None:
+    with pytest.raises(NotSplittable, match="no JSON form"):
+        Splitter().split({"rows": [1, 2], "x": object()}, [1, 1])
