@@ -7,7 +7,7 @@ from collections.abc import Callable
 from inference_server.messages import ScoringRequest
 
 MEMORY = 0.95  # weight of all that was seen before when another batch is: about the last twenty count
-TIE = 0.01  # how much more it must explain that rows come with requests than that they come with bytes
+TIE = 0.0001  # how much more it must explain that rows come with requests than that they come with bytes
 
 
 class Rows:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from inference_server.batching.queue import FRAME_SECONDS, SLACK, Deadlines, Queue
-from inference_server.messages import DONE, SENT, WAITING, Head, ScoringRequest
+from inference_server.batching.deadlines import SLACK, Deadlines
+from inference_server.batching.queue import FRAME_SECONDS, Queue
+from inference_server.messages import DONE, SENT, WAITING, ScoringRequest
+from tests.batching.making import make
 
 MOST_REQUESTS = 8
 MOST_BYTES = 100
-
-
-def make(body_bytes: int = 1, deadline: float = 0.0) -> ScoringRequest:
-    head = cast(Head, SimpleNamespace())
-    request = ScoringRequest(head, [b"x" * body_bytes], body_bytes, 0.0, lambda answer: None)
-    request.deadline = deadline
-    return request
 
 
 class AnyOrder(RuleBasedStateMachine):
