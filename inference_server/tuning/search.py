@@ -2,7 +2,8 @@
 
 Not every pair of batch size and number of workers is tried. Batch sizes are doubled with one worker until larger ones
 stop paying; then workers are doubled from the best of these, and for each number of workers the batch sizes beside
-the best one are tried too, as what is best for one worker need not be best for many that share the processors.
+the best one are tried too, as what is best for one worker need not be best for many that share the processors. In the
+end the best batch is tried with fewer workers.
 """
 
 from __future__ import annotations
@@ -64,14 +65,12 @@ class Search:
 
     def steps(self) -> Steps:
         yield from self._grow_batches()
+        yield from self._grow_workers()
         leader = self._leader()
-        for workers in self._workers[1:]:
-            if leader is None or not self._fits(leader, workers):
-                return  # more workers on the same processors answer no single request sooner
-            yield from self._try_around(workers, leader.configuration.batch)
-            before, leader = leader.rate, self._leader()
-            if leader is None or leader.rate < before * (1 + WORKER_PAYS):
-                return
+        if leader is not None and leader.configuration.workers > 1:
+            # what is best for many workers may have made them needless
+            fewer = max(size for size in self._workers if size < leader.configuration.workers)
+            yield from self._measure(Configuration(fewer, leader.configuration.batch))
 
     def _grow_batches(self) -> Steps:
         misses, most = 0, 0.0
@@ -84,6 +83,16 @@ class Search:
             misses = 0 if rate > most * (1 + PAYS) else misses + 1
             most = max(most, rate)
             if misses == MISSES:
+                return
+
+    def _grow_workers(self) -> Steps:
+        leader = self._leader()
+        for workers in self._workers[1:]:
+            if leader is None or not self._fits(leader, workers):
+                return  # more workers on the same processors answer no single request sooner
+            yield from self._try_around(workers, leader.configuration.batch)
+            before, leader = leader.rate, self._leader()
+            if leader is None or leader.rate < before * (1 + WORKER_PAYS):
                 return
 
     def _try_around(self, workers: int, batch: int) -> Steps:

@@ -76,7 +76,7 @@ def test_the_search_finds_what_measuring_everything_would(
     assert (found is None) == (best is None)
     if found and best:
         assert found.rate >= 0.85 * best.rate
-        assert len(walked.configurations) <= 7 + 4 * 3
+        assert len(walked.configurations) <= 8 + 4 * 3
 
 
 def test_callers_are_doubled_while_it_pays_and_all_are_answered_in_time() -> None:
