@@ -37,7 +37,7 @@ class BatchCalls(Worker):
     def __init__(self, channel: Channel, config: ScoringConfig, script: Script, merger: Merger) -> None:
         super().__init__(channel, config, script)
         self._merger = merger
-        self._caps = Caps(merger.max_batch_size)
+        self.caps = Caps(merger.max_batch_size)
         self._poison = Fingerprints()
         self._cuts = Cuts()
         # Decoded inputs that run() may have changed before it raised; text cannot be changed.
@@ -187,8 +187,8 @@ class BatchCalls(Worker):
         self.channel.put(record(wire.BATCH, seq, body=len(body)), b"", body)
 
     def _learn(self, items: Sequence[Item], answers: Sequence[Answer], seconds: float) -> None:
-        if self._caps:
-            self._caps.fitted(items[0][1].key, sum([payload.rows for _, payload in items]))
+        if self.caps:
+            self.caps.fitted(items[0][1].key, sum([payload.rows for _, payload in items]))
         if self._prover is not None and len(items) > 1:
             proof = self._prover.proof
             proof.worked(len(items), seconds)
@@ -239,7 +239,7 @@ class BatchCalls(Worker):
         release()
         key = items[0][1].key
         rows = sum([payload.rows for _, payload in items])
-        cap = self._caps.failed(key, rows)
+        cap = self.caps.failed(key, rows)
         logger.warning("%d rows did not fit into memory: no more than %d go into a run() call", rows, cap)
         middle = len(items) // 2
         for half in (items[:middle], items[middle:]):

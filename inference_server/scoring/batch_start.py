@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Tuple
 
+from inference_server.scoring import wire
 from inference_server.scoring.batch_worker import BatchWorker
-from inference_server.scoring.batching import repro
+from inference_server.scoring.batching import repro, warmup
 from inference_server.scoring.batching.merger import ROWS, SINGLE, choose
-from inference_server.scoring.channel import Channel
+from inference_server.scoring.channel import Channel, say
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.script import Script
 from inference_server.scoring.worker import Worker, describe
-
-logger = logging.getLogger("azmlinfsrv")
 
 
 def batch_worker(channel: Channel, config: ScoringConfig, script: Script) -> Tuple[Worker, bytes]:
@@ -21,8 +19,12 @@ def batch_worker(channel: Channel, config: ScoringConfig, script: Script) -> Tup
     merger = choose(script, config)
     proves = merger.way == ROWS and config.batch_proof
     facts = {"way": merger.way, "why": merger.why, "proof": proves}
-    logger.info("Batching: %s. %s", merger.way, merger.why)
     body = describe(script, batching=facts, digest=repro.digest(script.file))
     if merger.way == SINGLE or merger.max_batch_size < 2:
         return Worker(channel, config, script), body
-    return BatchWorker(channel, config, script, merger), body
+    worker = BatchWorker(channel, config, script, merger)
+    if warmup.asked(script.module):
+        doing = {"state": "loading", "doing": "batches of every size are run for the first time"}
+        say(channel, wire.STATE, doing)
+        warmup.warm_up(script.module, merger, worker.caps)
+    return worker, body

@@ -148,7 +148,7 @@ class BatchWorker(BatchCalls):
 
     def _parts(self, items: List[Item], left_because: int) -> Iterator[Tuple[List[Item], int]]:
         """Requests of one key, cut into calls, and why each has no more rows."""
-        most = self._caps.rows(items[0][1].key) if self._caps else self._merger.max_batch_size
+        most = self.caps.rows(items[0][1].key) if self.caps else self._merger.max_batch_size
         if self._prover is not None:
             proof = self._prover.proof
             most = min(most, proof.equal_rows if self._only_equal else proof.rows)

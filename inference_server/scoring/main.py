@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import faulthandler
-import json
 import logging
 import mmap
 import os
@@ -14,7 +13,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from inference_server.scoring import debugger, errors, logconfig, logs, records, wire
 from inference_server.scoring.allocator import keep_memory
-from inference_server.scoring.channel import Channel, FrontGone, record
+from inference_server.scoring.channel import Channel, FrontGone, record, say
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.parent import die_with_parent
 from inference_server.scoring.script import Script, load
@@ -121,13 +120,6 @@ def _forward(entry: Dict[str, Any]) -> None:
     """A log record on its way to the front's exporters, with the request it was written for."""
     if _channel is not None:
         send_entry(_channel, _channel.cells[wire.MARK], entry)
-
-
-def say(channel: Channel, kind: int, facts: object) -> None:
-    """Send one JSON record at once."""
-    body = json.dumps(facts).encode()
-    channel.put(record(kind, body=len(body)), b"", body)
-    channel.flush()
 
 
 def serve(channel: Channel, config: ScoringConfig, script: Script) -> None:

@@ -367,6 +367,39 @@ def test_short_memory_means_fewer_rows_from_then_on(front: Start) -> None:
     assert one.log == log
 
 
+def test_batches_of_every_size_are_run_before_ready_when_a_sample_is_named(front: Start) -> None:
+    one = front(ITEMS + "    BATCH_SAMPLE = 7\n")
+    calls = one.ask(["calls"])[0].json()
+    assert [len(call) for call in calls] == [1, 2, 4, 8, 16, 32]
+    assert "warmed up" in one.log
+
+
+def test_a_warm_up_finds_what_fits_into_memory(front: Start) -> None:
+    one = front(
+        """
+        import json
+        BATCH_SAMPLE = {"data": [[1, 1]]}
+        def init():
+            pass
+        def run(data):
+            rows = json.loads(data)["data"]
+            if len(rows) > 5:
+                raise MemoryError
+            return rows
+        """,
+        batch_proof=False,
+    )
+    assert "8 rows did not fit into memory: no more than 4" in one.log
+    assert [answer.status for answer in one.ask(DIFFERENT[:12])] == [200] * 12
+    assert merged(one) == [4, 4, 4]
+
+
+def test_a_warm_up_that_fails_is_only_told(front: Start) -> None:
+    one = front(ITEMS + "    BATCH_SAMPLE = '\"bad\"'\n")
+    assert "Warming up with BATCH_SAMPLE failed: ValueError: bad one" in one.log
+    assert one.ask([1])[0].json() == 1
+
+
 # ---------------------------------------------------------------- callers and workers that leave
 
 
