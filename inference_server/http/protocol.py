@@ -216,9 +216,11 @@ class ScoringProtocol(asyncio.Protocol):
             self._known_bytes = raw
             self._known = head
             self._about = None
+        received = 0.0
         if self._data:
             self._data = b""
             self._arrived = self._first
+            received = monotonic()
         else:
             self._arrived = monotonic()
         self._head = head
@@ -230,13 +232,13 @@ class ScoringProtocol(asyncio.Protocol):
                 return
             if len(data) > at + size:
                 self._data = data[at + size :]
-            self._request_complete([body], size)
+            self._request_complete([body], size, received)
         elif head.chunked:
             self._begin_body(ChunkReader(self.site.limits), data[at:])
         else:
             if len(data) > at:
                 self._data = data[at:]
-            self._request_complete([], 0)
+            self._request_complete([], 0, received)
 
     def _begin_body(self, reader: SizedReader | ChunkReader, body: bytes) -> None:
         """The head is complete, and `body` is what has come after it: not all."""
@@ -276,7 +278,7 @@ class ScoringProtocol(asyncio.Protocol):
     # ------------------------------------------------------------ routing
 
     def _request_complete(self, pieces: list[bytes], size: int, received: float = 0.0) -> None:
-        """`received`: when the last byte came, where that was not when the head was complete."""
+        """`received`: when the last byte came; 0.0: with the first."""
         head = self._head
         self._state = ANSWER
         self.due = NEVER

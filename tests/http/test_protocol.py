@@ -49,10 +49,16 @@ def within(loop: asyncio.AbstractEventLoop, what: Coroutine[Any, Any, T]) -> T:
     return loop.run_until_complete(asyncio.wait_for(what, 20))
 
 
-async def connect(**changes: Any) -> tuple[socket.socket, ServerState]:
-    """A client's end of a connection to a protocol of its own site; `changes` are those of the settings of HTTP."""
+async def connect(down: bool = False, **changes: Any) -> tuple[socket.socket, ServerState]:
+    """A client's end of a connection to a protocol of its own site; `changes` are those of the settings of HTTP.
+
+    `down`: every scoring request is refused.
+    """
     given_values = {f"http.{name}": value for name, value in changes.items()}
-    site = Engine(load({"script.entry_script": "score.py", **given_values})).site
+    engine = Engine(load({"script.entry_script": "score.py", **given_values}))
+    if down:
+        engine.endpoint.fail("nobody serves")
+    site = engine.site
     state = ServerState()
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -148,3 +154,69 @@ def test_what_a_refused_client_still_sends_is_read_and_dropped(loop: asyncio.Abs
         return answered
 
     assert statuses(within(loop, talk())) == [413]
+
+
+@pytest.mark.parametrize("more", [b"", b"Expect: 100-continue\r\n", b"x-request-id: mine\r\n"])
+def test_a_large_body_is_not_waited_for_when_the_request_is_refused(
+    loop: asyncio.AbstractEventLoop, more: bytes
+) -> None:
+    async def talk() -> bytes:
+        sock, state = await connect(down=True)
+        send = asyncio.get_running_loop().sock_sendall
+        await send(sock, b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n%b\r\n" % more)
+        answered = await read_to_end(sock)
+        await send(sock, b"x" * 1_000_000)  # what is on its way is read and dropped
+        sock.close()
+        while state.connections:
+            await asyncio.sleep(0.01)
+        return answered
+
+    answered = within(loop, talk())
+    assert statuses(answered) == [503]
+    assert b"Connection: close" in answered
+    assert b"Retry-After: 1" in answered
+    assert b"x-request-id: " + (b"mine" if b"mine" in more else b"") in answered
+
+
+def test_a_small_body_is_read_and_the_connection_kept_when_the_request_is_refused(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    async def talk() -> bytes:
+        sock, _ = await connect(down=True)
+        send = asyncio.get_running_loop().sock_sendall
+        await send(sock, b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        await send(sock, b"x" * 1000 + b"OPTIONS /score HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        return await read_to_end(sock)
+
+    assert statuses(within(loop, talk())) == [503, 200]
+
+
+def test_other_methods_and_wrong_ids_keep_their_answers_when_scoring_is_refused(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    async def talk(line: bytes) -> bytes:
+        sock, _ = await connect(down=True)
+        send = asyncio.get_running_loop().sock_sendall
+        await send(sock, line + b"Host: a\r\nContent-Length: 100000\r\nConnection: close\r\n\r\n")
+        await send(sock, b"x" * 100_000)
+        return await read_to_end(sock)
+
+    assert statuses(within(loop, talk(b"PUT /score HTTP/1.1\r\n"))) == [405]
+    long = b"POST /score HTTP/1.1\r\nx-request-id: %b\r\n" % (b"a" * 101)
+    assert statuses(within(loop, talk(long))) == [431]
+
+
+def test_only_who_asks_is_told_where_the_time_went(loop: asyncio.AbstractEventLoop) -> None:
+    async def talk() -> bytes:
+        sock, _ = await connect(down=True)
+        send = asyncio.get_running_loop().sock_sendall
+        await send(sock, b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        asks = b"POST /score HTTP/1.1\r\nHost: a\r\nServer-Timing: ?\r\nConnection: close\r\n\r\n"
+        await send(sock, asks)
+        return await read_to_end(sock)
+
+    first, second = within(loop, talk()).split(b"HTTP/1.1 503")[1:]
+    assert b"Server-Timing" not in first
+    assert re.search(
+        rb"\r\nServer-Timing: parse;dur=0\.000, queue;dur=\d+\.\d{3}, total;dur=\d+\.\d{3}\r\n", second
+    )
