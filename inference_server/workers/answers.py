@@ -7,7 +7,6 @@ import json
 from inference_server.messages import Answer
 from inference_server.scoring.errors import SCRIPT_FAILED, TIMED_OUT
 
-
 TOO_LATE = 408
 
 

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from inference_server.batching.admission import Load
+from inference_server.batching.company import Company
 from inference_server.batching.queue import Queue
 from inference_server.batching.rows import Rows
 from inference_server.batching.timing import Timings
@@ -47,6 +48,8 @@ class BatchPool(Pool):
         self._window = Window(spec.max_queue_delay, self._max_rows, self.timings.overall.predict)
         # a wait that nobody asked for is spent only where it has paid
         self._wait = None if spec.max_queue_delay else Wait(self._max_rows, self.timings.overall.predict)
+        self._company = Company()
+        self._holding = False  # those that wait do so for others to come
         self._mean_rows = 1.0
         self._verdicts = Verdicts(self._max_rows)
         self._workers: list[BatchWorker] = []  # of this digest or another, ready and not ended
@@ -71,6 +74,7 @@ class BatchPool(Pool):
         request.lone = len(self.suspects) > 0 and self.suspects.holds(request, now)
         if self._wait is not None:
             self._wait.arrived(now)
+            self._company.arrived(now, self._wait.delay)
 
     def _learn(self, batch: Batch) -> None:
         rows = batch.rows
@@ -104,10 +108,8 @@ class BatchPool(Pool):
         workers = self._workers_in_service()
         ahead = sum(worker.ahead_rows for worker in workers)
         in_hand = sum(len(worker.in_hand) for worker in workers)
-        idle = any(not worker.in_hand for worker in workers)
-        busy = 0.0 if idle else sum(worker.remaining(now) for worker in workers) / max(1, len(workers))
-        waiting = len(self.queue)
-        return Load(len(workers), waiting + in_hand, self._waiting_rows() + ahead, busy)
+        busy = [worker.remaining(now) for worker in workers]
+        return Load(len(self.queue) + in_hand, self._waiting_rows() + ahead, busy)
 
     def _waiting_rows(self) -> int:
         return self.rows.of_many(len(self.queue), self.queue.bytes)
@@ -125,14 +127,8 @@ class BatchPool(Pool):
             self._balance(now)
             return
         workers = [worker for worker in self._workers_in_service() if worker.room()]
-        if self._wait is not None:
-            self._wait.learn(now, self._mean_rows, max(1, len(self._serving)))
-            self._window.max_delay = self._wait.delay
-        if self._window.max_delay:
-            leave = self._window.leave(self.queue, self._waiting_rows(), now)
-            if leave.at > now:  # only those that join what is to be run next anyway leave before that
-                self._look_again(leave.at)
-                workers = [worker for worker in workers if worker.holds_ahead()]
+        if self._holds(now):  # only those that join what is to be run next anyway leave before that
+            workers = [worker for worker in workers if worker.holds_ahead()]
         idle = [worker for worker in workers if not worker.in_hand]
         while idle and len(self.queue):
             share = min(self._max_rows, ceil(self._waiting_rows() / len(idle)))
@@ -144,6 +140,25 @@ class BatchPool(Pool):
                 rows, size, fresh = worker.space()
                 if rows > 0 and size > 0:
                     self._give(worker, rows, size, fresh, now)
+
+    def _holds(self, now: float) -> bool:
+        """Whether those that wait are to wait for others; then the timer is set."""
+        if self._wait is not None:
+            self._wait.learn(now, self._mean_rows, max(1, len(self._serving)))
+            self._window.max_delay = self._wait.delay if self._company.likely else 0.0
+        if self._window.max_delay:
+            leave = self._window.leave(self.queue, self._waiting_rows(), now)
+            if leave.at > now:
+                self._holding = True
+                self._look_again(leave.at)
+                return True
+        waiting = len(self.queue)
+        if self._holding:
+            self._holding = False
+            self._company.waited(waiting)
+        elif waiting == 1:
+            self._company.left_alone(now)
+        return False
 
     def _give(self, worker: BatchWorker, rows: int, size: int, force: bool, now: float) -> None:
         requests = self.queue.take_rows(rows, size, self.rows.of, force)

@@ -121,12 +121,11 @@ class Pool:
         in_hand = [len(worker.in_hand) for worker in workers]
         behind = sum(count - 1 for count in in_hand if count)
         waiting = len(self.queue)
-        runs = [
+        busy = [
             max(0.0, worker.began() + self.queue.run_seconds - now) if worker.in_hand else 0.0
             for worker in workers
         ]
-        busy = sum(runs) / len(runs) if runs and all(in_hand) else 0.0
-        return Load(len(workers), waiting + sum(in_hand), waiting + behind, busy)
+        return Load(waiting + sum(in_hand), waiting + behind, busy)
 
     # ------------------------------------------------------------ life
 
