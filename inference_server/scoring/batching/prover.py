@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 from time import monotonic, perf_counter
 from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Set, Tuple
 
@@ -17,6 +16,7 @@ from inference_server.scoring.batching.compare import difference
 from inference_server.scoring.batching.merger import Merger
 from inference_server.scoring.batching.payload import Payload
 from inference_server.scoring.batching.proof import AGAIN, PROVEN, PROVING, REFUSED, Proof
+from inference_server.scoring.batching.samples import Sample, Samples
 from inference_server.scoring.channel import Channel, FrontGone, Record, record
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.limit import ScoringTimeout
@@ -26,30 +26,11 @@ from inference_server.scoring.script import Script
 
 logger = logging.getLogger("azmlinfsrv")
 
-POOL = 32  # requests kept to be compared, the newest
-POOL_BYTES = 64 * 1024 * 1024
 EACH = 4  # answered requests, then a comparison; sooner where nobody waits
 TELL_SECONDS = 1.0  # between two reports while the proof goes on
 FAILURES = 3  # second calls in turn that fail
 
 Call = Callable[[Callable[..., Any], Dict[str, Any]], Any]
-
-
-class Sample:
-    """A request that was answered by a call of its own."""
-
-    __slots__ = ("answer", "compared", "key", "record", "rows")
-
-    def __init__(self, record: Record, answer: Answer) -> None:
-        self.record = record
-        self.answer = answer
-        self.key: Optional[Hashable] = None  # settled at the first comparison
-        self.rows = 0
-        self.compared = 0  # times
-
-    @property
-    def size(self) -> int:
-        return len(self.record.body) + len(self.answer.body)  # type: ignore[arg-type]
 
 
 class Prover:
@@ -66,9 +47,8 @@ class Prover:
         self._script = script
         self._merger = merger
         self._call = call
-        self._random = random.Random(0)
         self.proof = Proof(merger.max_batch_size)
-        self._pool: Dict[int, Sample] = {}  # by hash of the request, oldest first
+        self._samples = Samples()
         self._new = 0
         self.company = Company()
         self._repeat_failures = 0
@@ -95,28 +75,21 @@ class Prover:
             return
         if answer.status != 200:
             return
-        mark = hash((request.method, request.query, bytes(request.body)))
-        if self._pool.pop(mark, None) is None:
-            self.proof.different += 1
-        self._pool[mark] = Sample(request, answer)
+        self.proof.different += self._samples.add(request, answer)
         self._new += 1
-        while (
-            len(self._pool) > POOL or sum(sample.size for sample in self._pool.values()) > POOL_BYTES
-        ) and len(self._pool) > 1:
-            del self._pool[next(iter(self._pool))]
 
     def due(self, idle: bool) -> bool:
         """Whether `compare` has something to do; `idle`: no request is at hand."""
         if self.proof.state == PROVING:
             return self._new > 0 and (idle or self._new >= EACH)
-        return bool(self._pool)
+        return len(self._samples) > 1 and self.proof.next(mixed=True) is not None
 
     def verdict(self, facts: Dict[str, Any]) -> None:
         """What the workers of this script have found together, from the front."""
         if facts["state"] == REFUSED:
             if self.proof.state != REFUSED:
                 self.proof.refuse(str(facts["why"]))
-                self._pool.clear()
+                self._samples.clear()
                 logger.warning("Requests are not merged: %s", facts["why"])
             return
         self.proof.accept(int(facts.get("rows") or self._merger.max_batch_size))
@@ -132,7 +105,7 @@ class Prover:
     def compare(self) -> None:
         """Make one comparison, if one is due and affordable."""
         self._new = 0
-        group = self._group()
+        group = self._samples.group(self._payload, self.proof.most, self.company.bad)
         if not group:
             return
         rows = self.proof.next(mixed=len(group) > 1)
@@ -144,12 +117,12 @@ class Prover:
                 # with another number of rows than before, where there is one: see _learn
                 self._repeat(next((one for one in group if one.rows not in self._learned), group[-1]))
             else:
-                self._merge(self._choose(group, rows))
+                self._merge(self._samples.choose(group, rows))
         finally:
             self._channel.cells[wire.CHECKING] = 0
         self._report()
         if not self.wants_samples:
-            self._pool.clear()
+            self._samples.clear()
 
     def sample(self, company: Sequence[Record], at: int, answer: Answer) -> None:
         """Run request `at` of a merged call, which got `answer`, alone."""
@@ -168,40 +141,6 @@ class Prover:
             f"run() gave a request another answer in company than alone: {why}",
             repro.Mismatch(why, [_sent(one) for one in company], at, alone, answer),
         )
-
-    def _group(self) -> List[Sample]:
-        """Requests of one key, preferably different ones that fit into one call; the newest last."""
-        groups: Dict[Hashable, List[Sample]] = {}
-        for mark, sample in list(self._pool.items()):
-            if sample.key is None:
-                payload = self._payload(sample.record)
-                if payload is None or payload.rows * 2 > self.proof.most:
-                    del self._pool[mark]
-                    continue
-                sample.key, sample.rows = payload.key, payload.rows
-            if sample.key not in self.company.bad:
-                groups.setdefault(sample.key, []).append(sample)
-        newest = list(reversed(list(groups.values())))
-        return next((group for group in newest if len(group) > 1), newest[0] if newest else [])
-
-    def _choose(self, group: Sequence[Sample], rows: int) -> List[Sample]:
-        """Requests of about `rows` rows in all, at least two, in no order; those first that were compared least,
-        and repeated when there are too few."""
-        drawn = sorted(self._random.sample(group, len(group)), key=lambda sample: sample.compared)
-        chosen = drawn[:2] if len(drawn) > 1 else drawn * 2
-        size = sum(sample.rows for sample in chosen)
-        at = 2
-        while True:
-            sample = drawn[at % len(drawn)]
-            if size + sample.rows > rows:
-                break
-            chosen.append(sample)
-            size += sample.rows
-            at += 1
-        for sample in chosen:
-            sample.compared += 1
-        self._random.shuffle(chosen)
-        return chosen
 
     def _payload(self, request: Record) -> Optional[Payload]:
         try:
@@ -293,8 +232,7 @@ class Prover:
             why = f"run() failed on the rows of two requests at once: {_said(error)}"
             sent = [_sent(sample.record) for sample in chosen]
             self._refuse(why, repro.Mismatch(why, sent, 0, chosen[0].answer, None))
-        for mark in [mark for mark, sample in self._pool.items() if sample in chosen]:
-            del self._pool[mark]
+        self._samples.discard(chosen)
 
     def _merged(self, chosen: Sequence[Sample]) -> Tuple[List[Answer], float]:
         """The answers of a merged call, and the seconds of run()."""
@@ -319,7 +257,7 @@ class Prover:
         if mismatch is not None:
             path = repro.save(self._config.proof_dir, self._script.file, self._config._asdict(), mismatch)
         self.proof.refuse(why)
-        self._pool.clear()
+        self._samples.clear()
         logger.warning(
             "Requests are not merged: %s%s", why, f". Kept to be run again: {path}" if path else ""
         )
