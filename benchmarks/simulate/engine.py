@@ -143,10 +143,7 @@ class Simulation:
         """What the pool would tell."""
         ahead = sum(len(place.ahead) for place in self.places)
         waiting = self.rows.of_many(len(self.queue), self.queue.bytes) + ahead
-        busy = [self._busy(place) for place in self.places]
-        return Load(
-            len(busy), self._in_flight, waiting, sum(busy) / len(busy) if min(busy) or waiting else 0.0
-        )
+        return Load(self._in_flight, waiting, [self._busy(place) for place in self.places])
 
     def _busy(self, place: Place) -> float:
         if not place.running:
@@ -178,18 +175,18 @@ class Simulation:
             self.admission.accuracy.missed(request, self.now - request.arrived)
 
     def _dispatch(self, _: None) -> None:
-        """Idle workers first, then a batch ahead for the others."""
+        """Idle workers first, a fair share each; then a batch ahead for the others, who is free first before."""
         queue, most = self.queue, self.plan.max_rows
         for ahead in (False, True):
             places = [place for place in self.places if bool(place.running) == ahead]
             while places and len(queue):
-                place = min(places, key=lambda place: len(place.ahead))
+                place = min(places, key=lambda place: (len(place.ahead) >= most, self._busy(place)))
                 rows = self.rows.of_many(len(queue), queue.bytes)
                 leave = self.window.leave(queue, rows, self.now)
                 if leave.at > self.now and not place.ahead:
                     self._ring(leave.at)
                     return
-                room = min(most - len(place.ahead), -(-rows // len(places)))
+                room = most - len(place.ahead) if ahead else min(most, -(-rows // len(places)))
                 place.ahead += (sent := queue.take_rows(room, 1 << 30, self.rows.of, force=not ahead))
                 for request in sent:
                     request.state = SENT

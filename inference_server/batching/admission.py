@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -25,10 +25,11 @@ class Limits(NamedTuple):
 class Load(NamedTuple):
     """What is being done, as the pool knows it at this moment."""
 
-    workers: int  # in service
     in_flight: int  # requests taken in and not answered: those that wait and those in hand
     waiting: float  # rows not started: in the queue, and sent ahead to workers
-    busy: float  # predicted seconds until a worker is free, the mean over the workers; 0.0 when one is idle
+    busy: Sequence[
+        float
+    ]  # of each worker in service, predicted seconds until it is free; 0.0 for an idle one
 
 
 class Refusal(NamedTuple):
@@ -61,13 +62,17 @@ class Admission:
         self._known = known
 
     def forecast(self, rows: int, load: Load) -> Forecast:
-        """When a request of `rows` rows that comes now would be run."""
+        """When a request of `rows` rows that comes now would be run.
+
+        Whichever worker is free first takes the next full batch, and is then busy for as long as that takes.
+        """
         most = self._max_rows
-        ahead = load.waiting / max(1, load.workers)
-        full, beside = divmod(ahead, most)
+        full, beside = divmod(load.waiting, most)
         if beside and beside + rows > most:
             full, beside = full + 1, 0.0
-        wait = load.busy + full * self._seconds(most)
+        busy = sorted(load.busy) or [0.0]
+        rounds, place = divmod(int(full), len(busy))
+        wait = busy[place] + rounds * self._seconds(most)
         # As many as came until now will come until it runs, and join its batch.
         joined = (beside + rows) * (2 if wait else 1)
         return Forecast(wait, wait + self._seconds(min(most, max(rows, joined))))
@@ -80,10 +85,10 @@ class Admission:
         """
         limits = self._limits
         if limits.max_concurrent:
-            most = PLATFORM_FACTOR * limits.max_concurrent * max(1, load.workers)
+            most = PLATFORM_FACTOR * limits.max_concurrent * max(1, len(load.busy))
             if load.in_flight >= most:
-                return Refusal(429, _seconds(max(load.busy, self._seconds(1))), TOO_MANY)
-        if not (load.waiting or load.busy) or not self._known():
+                return Refusal(429, _seconds(min(load.busy, default=0.0) or self._seconds(1)), TOO_MANY)
+        if not (load.waiting or min(load.busy, default=0.0)) or not self._known():
             return None
         forecast = self.forecast(rows, load)
         if limits.max_wait and forecast.wait > limits.max_wait:

@@ -19,7 +19,7 @@ from inference_server.workers.pool import Observer
 from inference_server.workers.spec import PoolSpec
 
 HEAD = scan(b"POST /score HTTP/1.1\r\nHost: here\r\n\r\n", Limits())
-IDLE = Load(1, 0, 0, 0.0)
+IDLE = Load(0, 0, [0.0])
 
 
 class Standing:
@@ -89,9 +89,9 @@ def test_limits_are_429_with_the_reason_and_when_to_come_back(
 ) -> None:
     async def test() -> None:
         standing = Standing(monkeypatch, rows, Admits(max_concurrent=2))
-        standing.load = Load(2, 7, 5, 0.1)
+        standing.load = Load(7, 5, [0.1, 0.1])
         standing.submit()
-        standing.load = Load(2, 8, 6, 0.1)
+        standing.load = Load(8, 6, [0.1, 0.1])
         standing.submit()
         assert standing.statuses() == [429]
         message = json.loads(standing.answers[0].body)["message"]
@@ -110,7 +110,7 @@ def test_a_deadline_that_cannot_be_met_is_429_and_one_that_can_is_kept(
         deployment = standing.deployment
         for _ in range(300):
             deployment.queue.learn(0.1)
-        standing.load = Load(1, 20, 20, 0.05)
+        standing.load = Load(20, 20, [0.05])
         standing.submit(timeout=0.5)
         assert standing.statuses() == [429]
         standing.submit(timeout=30)
@@ -128,7 +128,7 @@ def test_what_was_predicted_is_compared_with_what_came(monkeypatch: pytest.Monke
     async def test() -> None:
         standing = Standing(monkeypatch)
         deployment = standing.deployment
-        standing.load = Load(1, 3, 2, 0.05)
+        standing.load = Load(3, 2, [0.05])
         answered, left, late = (standing.submit(timeout=30) for _ in range(3))
         accuracy = deployment.gate.admission.accuracy
         answered.resolve(Answer(200, b"1", exec_ms=1.0))
