@@ -67,6 +67,7 @@ class Bench:
         self._plan = plan
         self._progress = progress
         self._source = InTurn(plan.bodies)
+        self._alike = len({body.content for body in plan.bodies}) == 1
         self._first_start = 0.0
         self._begun = False
 
@@ -129,12 +130,16 @@ class Bench:
                 if proven and batching.rows >= configuration.batch:
                     return True
                 calls = server.calls()
-                # equal requests may share calls while nothing is proven about different ones
-                rows = batching.rows if proven else calls.mean_since(before)
+                # equal requests share calls while nothing is known about different ones
+                rows = batching.rows if proven else calls.mean_since(before) if self._alike else 0
                 now, before = time.monotonic(), calls
                 if rows > largest * GROWTH:
                     largest, since = rows, now
-                if now > until or (rows > 1 and now - since > STILL_SECONDS):
+                if rows > 1 and now - since > STILL_SECONDS:
+                    return True
+                if now > until:
+                    late = f"not all was compared within {SETTLE_SECONDS:.0f} s; batches may grow later"
+                    self._progress.note(f"{configuration}: {late}")
                     return True
                 self._progress.doing(f"{configuration}: answers are compared, alone and together")
                 load.run(STEP_SECONDS)
