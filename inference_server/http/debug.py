@@ -64,7 +64,9 @@ def answer(report: HealthReport, scored: DeploymentMetrics, query: Mapping[str, 
         "finished": scored.recent.finished,
         "requests": shown(rows, monotonic()),
     }
-    return Answer(200, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE), failed=None, headers=health.NO_STORE)
+    return Answer(
+        200, orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE), failed=None, headers=health.NO_STORE
+    )
 
 
 def _number(text: str | None, default: int) -> int:

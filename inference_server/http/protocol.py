@@ -9,158 +9,46 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from inference_server.errors import RequestRefused
 from inference_server.http import answers, debug, diagnosis, refusals, scoring
 from inference_server.http.app_call import AppCall
 from inference_server.http.chunks import ChunkReader
+from inference_server.http.connection import ANSWER, BODY, CLOSING, HEAD, LEAST_RATE, Connection
 from inference_server.http.head import RequestHead, scan
 from inference_server.http.identity import Identity, new_identity
-from inference_server.http.site import NEVER, Site, Sweep
+from inference_server.http.site import NEVER, Site
 from inference_server.http.sized import SizedReader
 from inference_server.http.writer import StreamWriter
-from inference_server.messages import NOBODY, Answer, Peer, ScoringRequest
+from inference_server.messages import Answer, ScoringRequest
 from inference_server.telemetry.access import About, about
 
 PIPELINE_BYTES = 64 * 1024  # read ahead of an answer; more is left in the system's buffers
 JOIN_BYTES = 64 * 1024  # a smaller body goes out in one piece with its head
 
-LEAST_RATE = 240  # bytes a second; a client that sends or reads more slowly, on the whole, is taken for stuck
 PROBES = frozenset(
     ("/livez", "/readyz", "/startupz", "/metrics", debug.ROUTE)
 )  # asked for ever: logged when not 200
-LINGER_SECONDS = 5.0  # a refused client may still be sending; what it sends is read and dropped for so long
-
-# What a connection does now.
-HEAD, BODY, ANSWER, CLOSING, LINGERING = range(5)
 
 
-class ScoringProtocol(asyncio.Protocol):
+class ScoringProtocol(Connection):
     """Made by uvicorn for each connection. Subclass with a `site`: see `protocol_for`."""
 
-    site: ClassVar[Site]
-    sweep: ClassVar[Sweep | None] = None
-
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
-        self.loop: asyncio.AbstractEventLoop = _loop or asyncio.get_event_loop()
-        self.due = NEVER  # when this connection has waited too long, monotonic seconds
-        self.connections = server_state.connections
+        super().__init__(_loop or asyncio.get_event_loop(), server_state)
         self.tasks = server_state.tasks
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self.client = ""
-        self.peer = NOBODY
-        self.client_address: tuple[str, int] | None = None
-        self.server_address: tuple[str, int] | None = None
-        self.scheme = "http"
-        self._state = HEAD
-        self._data = b""  # bytes that wait: an unfinished head, or requests read ahead
         self._known_bytes = b"\x00"  # the head before this one, as bytes; this value begins no request
         self._known: RequestHead = cast(RequestHead, None)
         self._about: About | None = None  # what the log says of requests with that head
         self._head: RequestHead = cast(RequestHead, None)
-        self._body: SizedReader | ChunkReader | None = None  # of a body that did not come with its head
         self._identity: Identity = cast(Identity, None)
         self._request: ScoringRequest | None = None
         self._call: AppCall | None = None
-        self._stream: StreamWriter | None = None
         self._first = 0.0  # when a head that came in pieces began
         self._arrived = 0.0
         self._body_began = 0.0
-        self._last = False  # the answer in the making is the last one here
-        self._paused = False  # the client does not take what is written
-        self._had_taken = 0  # what `_taken` said when last looked at
         self._reading = True
-        self._health_only = False
-
-    # ------------------------------------------------------------ asyncio's calls
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        site = self.site
-        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        if isinstance(peer, tuple):
-            self.client_address = (peer[0], peer[1])
-            self.client = peer[0]
-        if isinstance(own, tuple):
-            self.server_address = (own[0], own[1])
-            self._health_only = own[1] == site.health_port
-        if transport.get_extra_info("sslcontext"):
-            self.scheme = "https"
-        self.peer = Peer(_address(self.client_address), _address(self.server_address), self.scheme)
-        self.connections.add(self)
-        self.due = monotonic() + site.timeouts.header
-        sweep = type(self).sweep
-        if sweep is None:
-            sweep = type(self).sweep = Sweep(site.timeouts.sweep, self.connections)
-        sweep.start(self.loop)
-        if site.max_connections and len(self.connections) > site.max_connections and not self._health_only:
-            self._refuse(503, "The server has as many connections as it may hold.")
-            self.connections.discard(self)  # it takes nobody's place
-            self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.connections.discard(self)
-        self._state = CLOSING
-        self._data = b""
-        self._client_left()
-
-    def eof_received(self) -> None:
-        if self._state == BODY or (self._state == HEAD and self._data):
-            self._refuse(400, "The connection was closed before the request was complete.", linger=False)
-            return
-        # A client that has closed its side while it waits is taken to have left, as gateways do.
-        self._client_left()
-
-    def pause_writing(self) -> None:
-        self._paused = True
-        self._had_taken = self._taken()
-        self.due = monotonic() + self.site.timeouts.write
-        if self._stream is not None:
-            self._stream.pause()
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        if self._stream is not None:
-            self.due = NEVER
-            self._stream.resume()
-        elif self._state == HEAD:
-            self.due = monotonic() + self.site.timeouts.keep_alive
-            self._next()
-        elif self._state == ANSWER:
-            self.due = NEVER
-
-    def overdue(self, now: float) -> None:
-        """Called by the sweep once `due` has passed."""
-        if self._state == LINGERING:
-            self.transport.abort()
-        elif self._paused or self._state == CLOSING:
-            taken = self._taken()
-            if taken - self._had_taken > LEAST_RATE * self.site.timeouts.write:  # slow, but it reads
-                self._had_taken = taken
-                self.due = now + self.site.timeouts.write
-            else:
-                self.transport.abort()
-        elif self._state == BODY or self._data:
-            self._refuse(408, "The request did not arrive in time.")
-        elif self._state == HEAD:
-            self.transport.close()
-
-    def _taken(self) -> int:
-        """A number that grows as the client takes bytes. It starts anywhere."""
-        written = self._stream.written if self._stream is not None else 0
-        return written - self.transport.get_write_buffer_size()
-
-    def shutdown(self) -> None:
-        """uvicorn's word that the server stops: finish what was accepted, then close."""
-        self._last = True
-        if (self._state == HEAD and not self._data) or self._state == LINGERING:
-            self.transport.close()
-
-    @property
-    def closing(self) -> bool:
-        """Whether the answer in the making is the last one on this connection."""
-        return self._last
 
     # ------------------------------------------------------------ reading
 
@@ -406,39 +294,6 @@ class ScoringProtocol(asyncio.Protocol):
         if self._data:
             self.loop.call_soon(self._next)
 
-    def _close(self) -> None:
-        self._state = CLOSING
-        self._data = b""
-        self._had_taken = self._taken()
-        self.due = monotonic() + self.site.timeouts.write
-        self.transport.close()
-
-    def _refuse(self, status: int, why: str, linger: bool = True) -> None:
-        """Answer what is not a request we serve, and close: nobody knows where the next one begins.
-
-        To close while the client still sends would reset the connection, and the client might never read why.
-        So only our side is closed (`linger`), and the rest when the client has closed its own, or in a while.
-        """
-        self._last = True
-        site = self.site
-        answer = refusals.message(status, why)
-        raw = site.heads.render(answer, b"", b"", b"HTTP/1.1", False)
-        self.transport.write(raw + answer.body)
-        site.metrics.route("refused").answered(status, 0.0, 0, len(raw) + len(answer.body))
-        site.warn(f"Refused a request from {self.client or 'a client'} with {status}: {why}")
-        if linger:
-            self._linger()
-        else:
-            self._close()
-
-    def _linger(self) -> None:
-        self._state = LINGERING
-        self._data = b""
-        self._body = None
-        self.due = monotonic() + LINGER_SECONDS
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-
     def _client_left(self) -> None:
         request = self._request
         if request is not None:
@@ -509,10 +364,6 @@ class ScoringProtocol(asyncio.Protocol):
         referer, agent = head.get(b"referer") or b"", head.get(b"user-agent") or b""
         self._about = found = about(self.client, head.request_line, referer, agent)
         return found
-
-
-def _address(address: tuple[str, int] | None) -> str:
-    return f"{address[0]}:{address[1]}" if address else ""
 
 
 def protocol_for(site: Site) -> type[ScoringProtocol]:
