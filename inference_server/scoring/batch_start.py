@@ -18,7 +18,13 @@ def batch_worker(channel: Channel, config: ScoringConfig, script: Script) -> Tup
     """The worker for a script whose user asked for batching, and the body of its READY."""
     merger = choose(script, config)
     proves = merger.way == ROWS and config.batch_proof
-    facts = {"way": merger.way, "why": merger.why, "proof": proves}
+    facts = {
+        "way": merger.way,
+        "why": merger.why,
+        "proof": proves,
+        "rows": merger.max_batch_size,
+        "reexecute": merger.reexecute,
+    }
     body = describe(script, batching=facts, digest=repro.digest(script.file))
     if merger.way == SINGLE or merger.max_batch_size < 2:
         return Worker(channel, config, script), body

@@ -131,8 +131,9 @@ class BatchPool(Pool):
             workers = [worker for worker in workers if worker.holds_ahead()]
         idle = [worker for worker in workers if not worker.in_hand]
         while idle and len(self.queue):
-            share = min(self._max_rows, ceil(self._waiting_rows() / len(idle)))
-            self._give(idle.pop(), share, self._max_bytes, True, now)
+            share = ceil(self._waiting_rows() / len(idle))
+            worker = idle.pop()
+            self._give(worker, min(share, worker.space().rows), self._max_bytes, True, now)
         if len(self.queue):
             if len(workers) > 1:
                 workers.sort(key=lambda worker: worker.remaining(now))

@@ -155,6 +155,9 @@ class BatchWorker(Worker):
 
     def merge(self, on: bool) -> None:
         """Whether it runs requests together from now on; else they are sent as to any other worker."""
+        said = self._facts.batching
+        self._max_rows = min(self._max_rows, said.get("rows") or self._max_rows)
+        self._reexecutes = self._reexecutes and said.get("reexecute", True)
         self.merging = on
         self._frames = self._page is not None and not on
 

@@ -74,7 +74,7 @@ class Verdicts:
         if verdict.state == OFF:
             logger.info("Batching: one run() call for each request: %s", why)
             return
-        logger.info("Batching: %s, up to %d rows in a call: %s", way, self._max_rows, why)
+        logger.info("Batching: %s, up to %d rows in a call: %s", way, self._rows(facts), why)
         if verdict.state == PROVING:
             logger.info(PROVING_LINE)
 
@@ -108,6 +108,9 @@ class Verdicts:
         """A worker died in a comparison: it is not tried again."""
         return self.told(facts, {"state": "refused", "why": WORKER_DIED})
 
+    def _rows(self, facts: ScriptFacts) -> int:
+        return int(facts.batching.get("rows") or self._max_rows)
+
     def report(self) -> BatchingReport | None:
         """Of the newest script, for the health routes; None until a worker was ready."""
         if self._facts is None:
@@ -118,7 +121,7 @@ class Verdicts:
             way=str(batching.get("way", "single")),
             state=verdict.state,
             reason=verdict.why or str(batching.get("why", "")),
-            rows=verdict.rows or self._max_rows,
+            rows=verdict.rows or self._rows(self._facts),
             agreed=verdict.agreed,
             requests=verdict.requests,
             repro=verdict.repro,

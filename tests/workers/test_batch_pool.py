@@ -344,3 +344,41 @@ def test_whatever_happens_each_gets_its_own_answer_once(tmp_path: Path) -> None:
             await until(lambda: running.pool.in_hand() == 0 and len(running.queue) == 0)
 
     asyncio.run(test())
+
+
+DECLARED = """
+    import os, time
+    from inference_server import batched
+
+    def init():
+        pass
+
+    @batched(max_batch_size=4, reexecute=False)
+    def run(items):
+        with open("runs", "a") as file:
+            file.write(f"{[0] * len(items)}\\n")
+        time.sleep(0.1)
+        if '"die"' in items:
+            os._exit(7)
+        return items
+"""
+
+
+def test_what_the_script_says_of_its_batches_holds(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with pool_of(tmp_path, DECLARED, max_batch_size=16) as running:
+            first = running.submit("first")
+            await until(lambda: len(calls()) == 1)
+            asked = [running.submit(value) for value in ("a", "b", "die", "c", "d")]
+            assert [answer.status for answer in await asyncio.gather(first, *asked)] == [
+                200,
+                500,
+                500,
+                500,
+                500,
+                200,
+            ]
+            assert [len(call) for call in calls()] == [1, 4, 1]
+            assert running.again == []
+
+    asyncio.run(test())

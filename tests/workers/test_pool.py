@@ -515,3 +515,28 @@ def test_every_request_is_answered_once_with_its_own_answer_whatever_happens(tmp
             assert await asyncio.gather(*map(running.ask, range(100))) == list(range(100))
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("channel", ["socketpair", "tcp"])
+def test_workers_get_devices_in_turn(tmp_path: Path, channel: str) -> None:
+    script = """
+        import os, time
+
+        def init():
+            pass
+
+        def run(data):
+            time.sleep(0.05)
+            return os.environ["CUDA_VISIBLE_DEVICES"]
+    """
+
+    async def test() -> None:
+        more: dict[str, Any] = {"worker_count": 3, "channel": channel}
+        async with pool_of(tmp_path, script, devices=("0", "GPU-7"), **more) as running:
+            assert sorted(await asyncio.gather(*map(running.ask, range(3)))) == ["0", "0", "GPU-7"]
+        async with pool_of(tmp_path, script, devices=("0", "1"), preload=True) as running:
+            assert await running.ask(1) == "0,1"  # forked from one process, they cannot be told apart
+        async with pool_of(tmp_path, script, devices=("",)) as running:
+            assert await running.ask(1) == ""
+
+    asyncio.run(test())
