@@ -78,6 +78,7 @@ class Front:
         self.batches: list[Batch] = []
         self.proofs: list[dict[str, Any]] = []
         self.withdrawn: list[int] = []
+        self.told: list[tuple[int, dict[str, Any]]] = []  # for exporters: the request's number, the entry
         self.ready: dict[str, Any] = {}
         start = ScoringConfig(**settings).to_json()
         self._sock.sendall(wire.TO_WORKER.pack(wire.START, 0, 0, 0, 0, len(start)) + start)
@@ -163,6 +164,8 @@ class Front:
                 self.proofs.append(json.loads(body))
             elif kind == wire.WITHDRAWN:
                 self.withdrawn.append(seq)
+            elif kind == wire.LOG:
+                self.told.append((seq, json.loads(body)))
             elif kind == wire.READY:
                 self.ready = json.loads(body)
             else:

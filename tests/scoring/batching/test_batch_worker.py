@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_server.scoring import wire
+from inference_server.scoring import records, wire
 from inference_server.scoring.batching import repro
 from tests.scoring.batching.front import Front
 
@@ -300,6 +301,17 @@ def test_a_batch_may_not_be_run_again_when_that_is_asked_for(front: Start, confi
     assert [answer.status for answer in answers] == [500] * 4
     assert one.ask(["calls"])[0].json() == [[1, 2, "bad", 4]]
     assert one.log.count("Traceback") == 1
+
+
+def test_collected_data_is_each_request_s_own(front: Start) -> None:
+    one = front(SUMS, batch_proof=False, app_insights_enabled=True, mdc_storage_enabled=True)
+    one.ask(DIFFERENT[:6])
+    one.until(lambda: len([1 for _, entry in one.told if entry["logger"] == records.MODEL_DATA]) == 6)
+    collected = [(seq, entry) for seq, entry in one.told if entry["logger"] == records.MODEL_DATA]
+    assert [seq for seq, _ in collected] == list(one.answers)
+    for number, (_, entry) in enumerate(collected):
+        assert f"[[{number}, 1]]" in json.dumps(entry).replace("\\", "")
+        assert f"[{number + 1}]" in json.dumps(entry).replace("\\", "")
 
 
 # ---------------------------------------------------------------- run_batch
