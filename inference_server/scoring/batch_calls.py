@@ -9,6 +9,7 @@ from time import monotonic, monotonic_ns
 from typing import Any, List, Optional, Sequence, Tuple
 
 from inference_server.scoring import errors, wire
+from inference_server.scoring.batching.buckets import LearnedCost
 from inference_server.scoring.batching.caps import Caps, release, too_big
 from inference_server.scoring.batching.cuts import Cuts
 from inference_server.scoring.batching.merger import ROWS, Merger
@@ -40,6 +41,7 @@ class BatchCalls(Worker):
         self.caps = Caps(merger.max_batch_size)
         self._poison = Fingerprints()
         self._cuts = Cuts()
+        self._cost = LearnedCost()  # of calls whose inputs are padded
         # Decoded inputs that run() may have changed before it raised; text cannot be changed.
         self._mutable = script.mode == SCHEMA
         self._reexecutes = config.batch_reexecution and merger.reexecute
@@ -187,8 +189,12 @@ class BatchCalls(Worker):
         self.channel.put(record(wire.BATCH, seq, body=len(body)), b"", body)
 
     def _learn(self, items: Sequence[Item], answers: Sequence[Answer], seconds: float) -> None:
+        rows = sum([payload.rows for _, payload in items])
+        longest = max([payload.length for _, payload in items])
+        if longest:
+            self._cost.note(rows, longest, seconds)
         if self.caps:
-            self.caps.fitted(items[0][1].key, sum([payload.rows for _, payload in items]))
+            self.caps.fitted(items[0][1].key, rows)
         if self._prover is not None and len(items) > 1:
             proof = self._prover.proof
             proof.worked(len(items), seconds)
