@@ -121,6 +121,7 @@ class Engine:
             self._observer(),
             admission_limits(settings),
         )
+        self.counted.wait_error = deployment.gate.admission.accuracy.error
         self.endpoint = Endpoint(deployment)
         self.site = self._site()
 

@@ -95,11 +95,13 @@ class DeploymentMetrics:
         "restarts",
         "route",
         "timeouts",
+        "wait_error",
     )
 
     def __init__(self, name: str, in_flight: Callable[[], int], health: Callable[[], HealthReport]) -> None:
         self.name = name
         self.in_flight = in_flight
+        self.wait_error: Callable[[], float] = lambda: 0.0
         self.health = health
         self.route = RouteMetrics(SCORE_ROUTE, name)
         self.phases = PhaseMetrics()
@@ -259,17 +261,18 @@ def _batches(deployments: Iterable[DeploymentMetrics]) -> Iterator[Family]:
 
 
 def _gauges(deployments: Iterable[DeploymentMetrics]) -> Iterator[Family]:
-    in_flight, queued = _gauge(names.IN_FLIGHT), _gauge(names.QUEUED)
+    in_flight, queued, error = map(_gauge, (names.IN_FLIGHT, names.QUEUED, names.WAIT_ERROR))
     ready, workers = _gauge(names.READY), _gauge(names.WORKERS)
     for deployment in deployments:
         report = deployment.health()
         in_flight.add_metric([deployment.name], deployment.in_flight())
+        error.add_metric([deployment.name], deployment.wait_error())
         queued.add_metric([deployment.name], report.queued)
         ready.add_metric([deployment.name], report.state is ServerState.READY)
         states = [worker.state for worker in report.workers]
         for state in WorkerState:
             workers.add_metric([deployment.name, state.value], states.count(state))
-    yield from (in_flight, queued, ready, workers)
+    yield from (in_flight, queued, error, ready, workers)
 
 
 def _counter(metric: names.Metric) -> CounterMetricFamily:

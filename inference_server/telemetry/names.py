@@ -121,6 +121,13 @@ REFUSED = Metric(
     ("deployment", "reason"),
     "Scoring requests refused with 429, by reason.",
 )
+WAIT_ERROR = Metric(
+    "azmlinfsrv_wait_prediction_error_ratio",
+    "gauge",
+    "ratio",
+    ("deployment",),
+    "Relative error that nine of ten predicted waits stayed under; 0 while none was predicted.",
+)
 IN_FLIGHT = Metric(
     "azmlinfsrv_requests_in_flight",
     "gauge",
@@ -163,6 +170,7 @@ METRICS = (
     BATCHING,
     RERUN,
     REFUSED,
+    WAIT_ERROR,
     IN_FLIGHT,
     QUEUED,
     READY,
