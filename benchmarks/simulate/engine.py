@@ -11,11 +11,10 @@ from typing import Any, cast
 
 from benchmarks.simulate.tables import Table
 from inference_server.batching.admission import Admission, Limits, Load
+from inference_server.batching.hold import Hold
 from inference_server.batching.queue import Queue
 from inference_server.batching.rows import Rows
 from inference_server.batching.timing import BatchTime
-from inference_server.batching.wait import Wait
-from inference_server.batching.window import Window
 from inference_server.messages import DONE, SENT, Answer, Head, ScoringRequest
 
 HEAD = cast(Head, SimpleNamespace())
@@ -80,8 +79,9 @@ class Simulation:
         self.queue = Queue(0, 0)
         self.rows = Rows()
         self.timing = BatchTime()
-        self.window = Window(plan.delay, plan.max_rows, self.timing.predict)
-        self.wait = Wait(plan.max_rows, self.timing.predict)
+        self.hold = (
+            Hold(plan.delay, plan.max_rows, self.timing.predict) if plan.delay or plan.learned else None
+        )
         self.admission = Admission(
             plan.limits or Limits(), plan.max_rows, self.timing.predict, lambda: self.timing.seen > 0
         )
@@ -102,7 +102,7 @@ class Simulation:
         outcome = self.outcome
         outcome.ends = self.now
         outcome.wait_error = self.admission.accuracy.error()
-        outcome.delay = self.window.max_delay
+        outcome.delay = self.hold.delay if self.hold is not None else 0.0
         outcome.waiting = len(self.queue)
         return outcome
 
@@ -124,10 +124,8 @@ class Simulation:
         self._in_flight += 1
         if request.deadline:
             self._at(request.deadline, self._expire, request)
-        if plan.learned:
-            self.wait.arrived(self.now)
-            self.wait.learn(self.now, 1.0, plan.workers)
-            self.window.max_delay = self.wait.delay
+        if self.hold is not None:
+            self.hold.arrived(self.now)
         if plan.leavers and self._chance.random() < plan.leavers:
             self._at(self.now + self._chance.expovariate(1 / plan.patience), self._leave, request)
         self._dispatch(None)
@@ -177,15 +175,14 @@ class Simulation:
     def _dispatch(self, _: None) -> None:
         """Idle workers first, a fair share each; then a batch ahead for the others, who is free first before."""
         queue, most = self.queue, self.plan.max_rows
+        held = self._holds()
         for ahead in (False, True):
             places = [place for place in self.places if bool(place.running) == ahead]
+            if held:
+                places = [place for place in places if place.ahead]
             while places and len(queue):
                 place = min(places, key=lambda place: (len(place.ahead) >= most, self._busy(place)))
                 rows = self.rows.of_many(len(queue), queue.bytes)
-                leave = self.window.leave(queue, rows, self.now)
-                if leave.at > self.now and not place.ahead:
-                    self._ring(leave.at)
-                    return
                 room = most - len(place.ahead) if ahead else min(most, -(-rows // len(places)))
                 place.ahead += (sent := queue.take_rows(room, 1 << 30, self.rows.of, force=not ahead))
                 for request in sent:
@@ -193,6 +190,17 @@ class Simulation:
                 if not place.running:
                     self._start(place)
                 places.remove(place)
+
+    def _holds(self) -> bool:
+        queue = self.queue
+        if self.hold is None or not len(queue):
+            return False
+        until = self.hold.until(
+            queue, self.rows.of_many(len(queue), queue.bytes), self.now, 1.0, self.plan.workers
+        )
+        if until:
+            self._ring(until)
+        return until > 0
 
     def _ring(self, at: float) -> None:
         if self._timer <= self.now or at < self._timer:

@@ -9,12 +9,10 @@ from time import monotonic
 from typing import Any
 
 from inference_server.batching.admission import Load
-from inference_server.batching.company import Company
+from inference_server.batching.hold import Hold
 from inference_server.batching.queue import Queue
 from inference_server.batching.rows import Rows
 from inference_server.batching.timing import Timings
-from inference_server.batching.wait import Wait
-from inference_server.batching.window import Window
 from inference_server.messages import BatchingReport, ScoringRequest
 from inference_server.workers.batch_worker import Batch, BatchCalls, BatchWorker
 from inference_server.workers.pool import Observer, Pool
@@ -45,11 +43,7 @@ class BatchPool(Pool):
         self.suspects = Suspects()
         self._max_rows = spec.config.max_batch_size
         self._max_bytes = spec.config.max_batch_bytes or sys.maxsize
-        self._window = Window(spec.max_queue_delay, self._max_rows, self.timings.overall.predict)
-        # a wait that nobody asked for is spent only where it has paid
-        self._wait = None if spec.max_queue_delay else Wait(self._max_rows, self.timings.overall.predict)
-        self._company = Company()
-        self._holding = False  # those that wait do so for others to come
+        self._hold = Hold(spec.max_queue_delay, self._max_rows, self.timings.overall.predict)
         self._mean_rows = 1.0
         self._verdicts = Verdicts(self._max_rows)
         self._workers: list[BatchWorker] = []  # of this digest or another, ready and not ended
@@ -72,9 +66,7 @@ class BatchPool(Pool):
     def arrived(self, request: ScoringRequest, now: float) -> None:
         """A request comes in: it may have to be run alone, and adds to what is known of arrivals."""
         request.lone = len(self.suspects) > 0 and self.suspects.holds(request, now)
-        if self._wait is not None:
-            self._wait.arrived(now)
-            self._company.arrived(now, self._wait.delay)
+        self._hold.arrived(now)
 
     def _learn(self, batch: Batch) -> None:
         rows = batch.rows
@@ -144,22 +136,12 @@ class BatchPool(Pool):
 
     def _holds(self, now: float) -> bool:
         """Whether those that wait are to wait for others; then the timer is set."""
-        if self._wait is not None:
-            self._wait.learn(now, self._mean_rows, max(1, len(self._serving)))
-            self._window.max_delay = self._wait.delay if self._company.likely else 0.0
-        if self._window.max_delay:
-            leave = self._window.leave(self.queue, self._waiting_rows(), now)
-            if leave.at > now:
-                self._holding = True
-                self._look_again(leave.at)
-                return True
-        waiting = len(self.queue)
-        if self._holding:
-            self._holding = False
-            self._company.waited(waiting)
-        elif waiting == 1:
-            self._company.left_alone(now)
-        return False
+        until = self._hold.until(
+            self.queue, self._waiting_rows(), now, self._mean_rows, max(1, len(self._serving))
+        )
+        if until:
+            self._look_again(until)
+        return until > 0
 
     def _give(self, worker: BatchWorker, rows: int, size: int, force: bool, now: float) -> None:
         requests = self.queue.take_rows(rows, size, self.rows.of, force)
