@@ -226,8 +226,8 @@ def _scoring(deployments: Iterable[DeploymentMetrics]) -> Iterator[Family]:
     timeouts, restarts, refused = map(_counter, (names.TIMEOUTS, names.RESTARTS, names.REFUSED))
     for deployment in deployments:
         phases = deployment.phases.durations
-        for name, durations in phases.items():
-            phase.add_metric([deployment.name, name], durations.buckets(), durations.total)
+        for name, buckets, total in deployment.phases.histograms():
+            phase.add_metric([deployment.name, name], buckets, total)
         queue.add_metric([deployment.name], phases["queue"].buckets(), phases["queue"].total)
         run.add_metric([deployment.name], phases["run"].buckets(), phases["run"].total)
         timeouts.add_metric([deployment.name], deployment.timeouts)

@@ -15,7 +15,7 @@ they are the whole. Decode, run and encode of requests that were run together ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import sub
 
 from inference_server.messages import Batch, Ids
@@ -91,12 +91,26 @@ def phases(
 
 
 class PhaseMetrics:
-    """A histogram of each phase."""
+    """A histogram of each phase; that of run() in two, since what the worker has not timed is no measurement."""
 
-    __slots__ = ("durations",)
+    __slots__ = ("durations", "untimed")
 
     def __init__(self) -> None:
         self.durations = {name: Durations(PHASE_BOUNDS) for name in PHASES}
+        self.untimed = Durations(PHASE_BOUNDS)  # run() of requests whose worker has not timed it
+
+    def histograms(self) -> Iterator[tuple[str, list[tuple[str, float]], float]]:
+        """Name, cumulative counts by upper bound, and sum of each phase."""
+        untimed = self.untimed
+        for name, durations in self.durations.items():
+            buckets, total = durations.buckets(), durations.total
+            if name == "run":
+                both = zip(buckets, untimed.buckets(), strict=True)
+                buckets, total = (
+                    [(bound, one + other) for (bound, one), (_, other) in both],
+                    total + untimed.total,
+                )
+            yield name, buckets, total
 
     def count(self, finished: Sequence[Row]) -> None:
         """Count those of `finished` that were sent to a worker.
@@ -108,7 +122,7 @@ class PhaseMetrics:
             odd = [phases(*row[1:9]) for row in finished if row[TIMED] is None and row[SENT]]
             if odd:
                 for name, column in zip(PHASES, zip(*odd, strict=True), strict=True):
-                    self.durations[name].add(column)
+                    (self.untimed if name == "run" else self.durations[name]).add(column)
         if usual:
             self._count_timed(usual)
 

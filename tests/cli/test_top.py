@@ -77,8 +77,8 @@ def test_a_server_that_began_anew_is_another_one() -> None:
 
 def test_requests_that_shared_a_call_are_one_batch() -> None:
     history = History()
-    shared = {"call": 0, "requests": 2, "rows": 7, "reason": "full"}
-    other = {"call": 1, "requests": 1, "rows": 0, "reason": "idle"}
+    shared: dict[str, Any] = {"call": 0, "requests": 2, "rows": 7, "reason": "full"}
+    other: dict[str, Any] = {"call": 1, "requests": 1, "rows": 0, "reason": "idle"}
     history.add(said(3, request(**shared), request(**shared), request(**other)), 1.0)
     history.add(said(4, request(**shared)), 2.0)
     assert list(history.calls) == [Call(2, 7, "full"), Call(1, 0, "idle"), Call(2, 7, "full")]
@@ -93,7 +93,7 @@ def test_percentiles(part: float, value: float) -> None:
 
 def test_the_picture() -> None:
     history = History()
-    batch = {"call": 0, "requests": 2, "rows": 32, "reason": "full"}
+    batch: dict[str, Any] = {"call": 0, "requests": 2, "rows": 32, "reason": "full"}
     batching = {"way": "rows", "state": "on", "reason": "proven", "agreed": 200, "repro": "/tmp/pair.json"}
     history.add(said(1000, request(8.0, **batch), request(40.0), batching=batching), 1.0)
     shown = text(history)
