@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import uvloop
-
 from benchmarks.load.http import Answers, request_bytes
 
 LEFT, NO_ANSWER = -1, 0  # in the place of a status
@@ -62,7 +60,7 @@ class _Caller(asyncio.Protocol):
         self.leaving: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's are not of that class
+        self.transport = cast(asyncio.Transport, transport)
         self.crowd.transports.add(self.transport)
 
     def ask(self, call: Call) -> None:
@@ -172,7 +170,7 @@ async def _open_loop(target: Target, calls: Sequence[Call], patience: float) -> 
 
 def open_loop(target: Target, calls: Sequence[Call], patience: float = 5.0) -> None:
     """Send each call when it is due; outcomes are written into the calls. Who has none `patience` seconds later has none."""
-    uvloop.run(_open_loop(target, calls, patience))
+    asyncio.run(_open_loop(target, calls, patience))
 
 
 async def _closed_loop(
@@ -205,7 +203,7 @@ def closed_loop(
     target: Target, more: Callable[[], Call], seconds: float, callers: int, patience: float = 10.0
 ) -> list[Call]:
     """So many callers for so long, each with a new call from `more` when the last has ended; all calls, with outcomes."""
-    return uvloop.run(_closed_loop(target, more, seconds, callers, patience))
+    return asyncio.run(_closed_loop(target, more, seconds, callers, patience))
 
 
 def poisson(rate: float, seconds: float, chance: random.Random) -> Iterator[float]:

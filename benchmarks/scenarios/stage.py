@@ -116,6 +116,6 @@ def _warm(made: Stage, size: int, most_seconds: float = 12.0) -> None:
 
 
 def capacity(made: Stage, size: int, seconds: float) -> float:
-    """Requests a second with more callers than two full batches: the most that it serves of this work."""
-    calls = closed_loop(made.target(), good, seconds, 3 * size)
+    """Requests a second with callers for four full batches: the most that it serves of this work."""
+    calls = closed_loop(made.target(), good, seconds, 4 * size)
     return rate_between(calls, seconds / 4, seconds)
