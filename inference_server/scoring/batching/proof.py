@@ -67,7 +67,7 @@ class Proof:
         self._busy = 0.0  # seconds of run() for callers
         self._single = 0.0  # seconds of a single call, smoothed
         self._seconds: Dict[int, float] = {}  # of the last merged comparison, by rows
-        self._spent = 0.0
+        self.spent = 0.0  # seconds, on comparisons
         self._unsampled = 0
 
     # ------------------------------------------------------------ what is allowed
@@ -136,25 +136,25 @@ class Proof:
         return self._seconds[known] * rows / known if known else self._single * rows
 
     def _affordable(self, seconds: float, share: float) -> bool:
-        return self._spent + seconds <= FREE_SECONDS + share * self._busy
+        return self.spent + seconds <= FREE_SECONDS + share * self._busy
 
     # ------------------------------------------------------------ what it showed
 
     def repeated(self, seconds: float) -> None:
         """A single call gave the same answer twice."""
-        self._spent += seconds
+        self.spent += seconds
         self._repeats += 1
         self._conclude()
 
     def sampled(self, seconds: float) -> None:
         """A request gave alone what it gave in company."""
-        self._spent += seconds
+        self.spent += seconds
         self._unsampled = 0
 
     def merged(self, rows: int, answers: int, bodies: int, kinds: int, seconds: float) -> None:
         """A merged call gave each of `answers` as its single call did: `bodies` of them to different requests,
         `kinds` of them different."""
-        self._spent += seconds
+        self.spent += seconds
         self._seconds[rows] = seconds
         self.agreed += answers
         if bodies > 1:
@@ -164,14 +164,14 @@ class Proof:
 
     def limit(self, rows: int, seconds: float) -> None:
         """A merged call was too large, for memory or for its time limit: go no further than `rows`."""
-        self._spent += seconds
+        self.spent += seconds
         self.most = max(1, min(self.most, rows))
         if self.most < 2:
             self.refuse("two requests are too much for one call")
 
     def wasted(self, seconds: float) -> None:
-        """A comparison came to nothing."""
-        self._spent += seconds
+        """Time for comparisons that showed nothing by itself."""
+        self.spent += seconds
 
     def _conclude(self) -> None:
         seen = self.different >= DIFFERENT or self.requests >= REQUESTS
@@ -180,7 +180,7 @@ class Proof:
 
     def _proven(self) -> None:
         self.state = PROVEN
-        self._busy = self._spent = 0.0  # what proving took is not held against sampling
+        self._busy = self.spent = 0.0  # what proving took is not held against sampling
 
     # ------------------------------------------------------------ verdicts
 

@@ -78,6 +78,13 @@ class Prover:
         self.proof.different += self._samples.add(request, answer)
         self._new += 1
 
+    def shared(self, request: Record, answer: Answer) -> None:
+        """`request` was answered in the company of equal ones, while different ones may not share a call yet."""
+        if self.proof.state == PROVING and isinstance(answer.body, bytes) and answer.status == 200:
+            if request not in self._samples:
+                self.proof.different += self._samples.add(request, answer)
+            self._new += 1
+
     def due(self, idle: bool) -> bool:
         """Whether `compare` has something to do; `idle`: no request is at hand."""
         if self.proof.state == PROVING:
@@ -112,6 +119,7 @@ class Prover:
         if rows is None:
             return
         self._channel.cells[wire.CHECKING] = 1
+        began, counted = perf_counter(), self.proof.spent
         try:
             if rows == AGAIN:
                 # with another number of rows than before, where there is one: see _learn
@@ -120,6 +128,9 @@ class Prover:
                 self._merge(self._samples.choose(group, rows))
         finally:
             self._channel.cells[wire.CHECKING] = 0
+            counted = self.proof.spent - counted
+            if counted >= 0:  # else a verdict has closed the account
+                self.proof.wasted(perf_counter() - began - counted)  # decoding, encoding, comparing
         self._report()
         if not self.wants_samples:
             self._samples.clear()

@@ -40,9 +40,13 @@ class Samples:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, request: Record) -> bool:
+        """Whether an equal request is kept."""
+        return _mark(request) in self._kept
+
     def add(self, request: Record, answer: Answer) -> bool:
         """Whether no equal request is kept; of equal ones the newest is."""
-        mark = hash((request.method, request.query, bytes(request.body)))
+        mark = _mark(request)
         known = self._kept.pop(mark, None) is not None
         self._kept[mark] = Sample(request, answer)
         size = sum([sample.size for sample in self._kept.values()])
@@ -90,3 +94,7 @@ class Samples:
             sample.compared += 1
         self._random.shuffle(chosen)
         return chosen
+
+
+def _mark(request: Record) -> int:
+    return hash((request.method, request.query, bytes(request.body)))

@@ -104,6 +104,19 @@ def test_equal_requests_are_merged_before_different_ones_were_seen(front: Start)
     assert one.proofs[-1]["state"] == "agreed"
 
 
+def test_few_bodies_from_many_callers_are_proven_although_equal_ones_share_calls_meanwhile(
+    front: Start,
+) -> None:
+    one = front(SUMS)
+    few = [{"data": [[number, 1]]} for number in range(20)] * 6
+    for _ in range(12):
+        answers = one.ask(few)
+        assert [answer.json()["sums"] for answer in answers] == [[body["data"][0][0] + 1] for body in few]
+        if one.proofs and one.proofs[-1]["state"] == "agreed":
+            break
+    assert one.proofs[-1]["state"] == "agreed"
+
+
 def test_a_mismatch_is_kept_and_switches_merging_off(front: Start) -> None:
     one = front(
         """
