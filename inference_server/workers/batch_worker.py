@@ -233,11 +233,13 @@ class BatchWorker(Worker):
         request = self.in_hand[seq]
         if seq in self._streams:
             return []
+        since = max(request.sent, self._turned)
         if self._page is None:
-            began = max(request.sent, self._turned)
-            return [(seq, began, began)]
+            return [(seq, since, since)]
         mark, taken, began = self._page.running()
-        return [(seq, taken, began) if seq <= mark else (seq, request.sent, 0.0)]
+        if seq <= mark:
+            return [(seq, taken, began)]
+        return [(seq, since, since if self._page.checking else 0.0)]  # it waits for the end of a comparison
 
     def _begun(self) -> list[int]:
         """Those in hand that it has begun, or might have."""
@@ -256,10 +258,14 @@ class BatchWorker(Worker):
     def stalled(self, seq: int, answer: Answer) -> None:
         """A call passed the scoring timeout. Who has it alone is answered; of several nobody, as long as they will
         be run once more when it does not stop."""
+        begun = self._begun()
+        if not begun:
+            self.kill("answers were being compared, and run() did not stop at the scoring timeout")
+            return
         if seq == self._alone():
             super().stalled(seq, answer)
         else:
-            for other in () if self._reexecutes else self._begun():
+            for other in () if self._reexecutes else begun:
                 self.in_hand[other].resolve(answer)
             self._stalled.add(seq)
             self._move(

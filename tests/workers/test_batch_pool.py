@@ -382,3 +382,24 @@ def test_what_the_script_says_of_its_batches_holds(tmp_path: Path) -> None:
             assert running.again == []
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("what", ["hang", "die"])
+def test_a_comparison_that_hangs_or_kills_costs_no_caller_and_is_not_made_again(
+    tmp_path: Path, what: str
+) -> None:
+    limits: dict[str, Any] = {"scoring_timeout_ms": 400, "stall_grace": 0.2}
+
+    async def test() -> None:
+        async with pool_of(tmp_path, SCRIPT, max_batch_size=16, **limits) as running:
+            pool = running.pool
+            assert isinstance(pool, BatchPool)
+            end = time.monotonic() + 20
+            while (report := pool.batching()) is None or report.state != "refused":
+                asked = [running.submit(row(number, 0, f"{what} together")) for number in range(8)]
+                assert values(await asyncio.wait_for(asyncio.gather(*asked), 10)) == list(range(8))
+                assert time.monotonic() < end
+            assert "compared" in report.reason
+            assert len(running.restarts) == 1
+
+    asyncio.run(test())
