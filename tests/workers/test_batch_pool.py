@@ -171,9 +171,10 @@ def test_those_that_shared_a_crash_are_run_again_alone_and_only_the_one_to_blame
     asyncio.run(test())
 
 
-def test_a_crash_of_company_costs_nobody_anything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("preload", [False, True])
+def test_a_crash_of_company_costs_nobody_anything(tmp_path: Path, preload: bool) -> None:
     async def test() -> None:
-        async with pool_of(tmp_path, SCRIPT, **TOGETHER) as running:
+        async with pool_of(tmp_path, SCRIPT, preload=preload, **TOGETHER) as running:
             await holding(running, 0.2)
             asked = [running.submit(row(number, 0, "die together")) for number in range(6)]
             assert values(await asyncio.gather(*asked)) == list(range(6))
