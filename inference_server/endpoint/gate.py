@@ -66,7 +66,8 @@ class Gate:
             request.reply = reply  # else the two would hold each other
             took = monotonic() - since
             if answer.exec_ms is not None:
-                accuracy.answered(request, took - (answer.exec_ms * 1e3 + answer.encode_us) * 1e-6, took)
+                worked = answer.decode_us + answer.exec_ms * 1e3 + answer.encode_us
+                accuracy.answered(request, took - worked * 1e-6, took)
             elif answer.status == TOO_LATE:
                 accuracy.missed(request, took)
             else:

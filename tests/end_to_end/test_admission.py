@@ -12,6 +12,7 @@ from tests.end_to_end.callers import Caller, run_all
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.load import Asking
 from tests.end_to_end.running import Server, wait_for
+from tests.end_to_end.talk import Talk
 
 # A batch takes 10 ms and 1 ms a row: 16 rows in 26 ms, some 615 rows a second.
 SCRIPT = """
@@ -109,10 +110,13 @@ def test_more_in_flight_than_the_instances_may_have_is_refused_at_once(serve: Se
     assert int(reply.headers["retry-after"]) >= 1
     assert reply.headers["x-ms-run-function-failed"] == "False"
     assert time.monotonic() - began < 0.5
+    with Talk(server) as talk:  # told by its head alone, before it sends its body
+        talk.send(b"POST /score HTTP/1.1\r\nHost: here\r\nContent-Length: 5000000\r\n\r\n")
+        assert talk.head()[0] == 429
     (server.folder / "go on").touch()
     assert [asked.reply().status for asked in held] == [200] * 4
     assert server.score(0).status == 200
-    assert refused(server, "concurrency") == 1
+    assert refused(server, "concurrency") == 2
 
 
 def in_flight(server: Server) -> float:
