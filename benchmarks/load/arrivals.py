@@ -30,7 +30,6 @@ class Call:
     kind: str = ""  # for whoever judges the outcomes
     status: int | None = None
     done: float = 0.0
-    head: bytes = b""
     begun: float = 0.0
 
     @property
@@ -41,12 +40,11 @@ class Call:
 
 @dataclass
 class Target:
-    """Where the requests go. `more`: header lines that each carries. `keep_heads`: calls get the head of their answer."""
+    """Where the requests go. `more`: header lines that each carries."""
 
     port: int
     route: str
     more: bytes = b""
-    keep_heads: bool = False
     hold_on: bool = False  # who leaves only stops listening; the connection stays open
 
 
@@ -86,8 +84,6 @@ class _Caller(asyncio.Protocol):
         if self.leaving is not None:
             self.leaving.cancel()
             self.leaving = None
-        if self.crowd.target.keep_heads:
-            call.head = self.answers.head
         if self.answers.keep:
             self.crowd.idle.append(self)
         else:

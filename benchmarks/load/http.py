@@ -17,7 +17,6 @@ class Answers:
     def __init__(self) -> None:
         self.buffer = bytearray()
         self.keep = True  # whether the last answer leaves the connection open
-        self.head = b""  # the last answer's status line and headers, in lower case
 
     def feed(self, data: bytes) -> tuple[int, bytes] | None:
         """The next whole answer as status and body (chunks put together), or None while it is not complete."""
@@ -33,7 +32,6 @@ class Answers:
         body, at = found
         status = int(head[9:12])
         self.keep = b"\r\nconnection: close" not in head
-        self.head = head
         del self.buffer[:at]
         return status, body
 
@@ -61,10 +59,3 @@ class Answers:
             at += size + 2
             if size == 0:
                 return b"".join(pieces), at
-
-
-def header(head: bytes, name: str) -> str | None:
-    """The value of a header in `Answers.head`; None when the answer has none."""
-    mark = b"\r\n%b:" % name.lower().encode()
-    start = head.find(mark)
-    return None if start < 0 else head[start + len(mark) :].split(b"\r\n", 1)[0].strip().decode("latin-1")

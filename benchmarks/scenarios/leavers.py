@@ -31,7 +31,7 @@ def measure(servers: Sequence[str], seconds: float) -> dict[str, Any]:
         row: dict[str, Any] = {"server": server.name}
         try:
             with stage(server, SIZE, variables) as made:
-                row["capacity"] = capacity(made, SIZE, seconds / 2)
+                row["capacity"] = capacity(made, SIZE, seconds)
                 row["left"] = useful(made, row["capacity"], seconds, hold_on=False)
                 if server.name == "ours-batching":
                     row["queue_empty_s"] = emptied(made)

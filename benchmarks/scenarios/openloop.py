@@ -34,7 +34,7 @@ def measure(servers: Sequence[str], seconds: float) -> dict[str, Any]:
     for server in cast(mosec, SIZE):
         try:
             with stage(server, SIZE) as made:
-                full = full or capacity(made, SIZE, seconds / 2)
+                full = full or capacity(made, SIZE, seconds)
                 record["capacity"] = full
                 record["lone"][server.name] = alone(made, seconds / 2)
                 for load in LOADS:

@@ -55,8 +55,8 @@ class Stage:
     now: Running
     journal: Path
 
-    def target(self, more: bytes = b"", keep_heads: bool = False, hold_on: bool = False) -> Target:
-        return Target(self.now.port, self.now.server.route, more, keep_heads, hold_on)
+    def target(self, more: bytes = b"", hold_on: bool = False) -> Target:
+        return Target(self.now.port, self.now.server.route, more, hold_on)
 
     def mark(self) -> int:
         """A place in the journal, for `calls`."""
