@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.servers import SERVERS
-from benchmarks.tables import Goal, goals_table, number, ratio, share, table
+from benchmarks.tables import Goal, goals_table, number, percent, ratio, share, table
 from benchmarks.workloads import RESULTS, WORKLOADS
 
 LATEST = RESULTS / "latest.json"
@@ -239,7 +239,46 @@ def performance_table(result: Result) -> str:
             ]
         )
     head = ["server", "to azureml", "tiny JSON, req/s", "lone request", "600 KB body, req/s", "start"]
-    return f"{table(head, rows)}\n\n{conditions(result)}"
+    parts = [table(head, rows), batching_table(result), conditions(result)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def batching_table(result: Result) -> str:
+    """The README's second table: what batching brings, one row a server; empty where it was not measured."""
+    if middle(result, "ours-batching", "mlp", "rate") is None:
+        return ""
+
+    def told(scenario: str, server: str, *figures: str) -> list[float | None]:
+        rows = result.get("scenarios", {}).get(scenario, {}).get("rows", ())
+        row: dict[str, Any] = next((row for row in rows if row["server"] == server), {})
+        return [row.get(figure) for figure in figures]
+
+    rows = []
+    base = middle(result, "azureml", "mlp", "rate")
+    for name in ("ours-batching", "ours", "mosec-orjson", "mosec", "litserve", "bentoml", "azureml"):
+        rates = [middle(result, name, workload, "rate") for workload in ("mlp", "encoder", "lengths")]
+        good, failed = told("poison", name, "good", "good_failed")
+        in_time = share(*told("overload", name, "goodput", "capacity"))
+        left = share(*told("leavers", name, "left", "capacity"))
+        rows.append(
+            [
+                f"**{SERVERS[name].title}**" if name == "ours-batching" else SERVERS[name].title,
+                ratio(rates[0], base),
+                *map(number, rates),
+                percent(share(failed, good)),
+                percent(left),
+                percent(in_time),
+            ]
+        )
+    head = [
+        *("server", "MLP, to azureml", "MLP, req/s", "encoder, req/s", "texts of many lengths, req/s"),
+        *(
+            "good requests failed by 1 % poison",
+            "useful when half the clients leave",
+            "in time at twice the load",
+        ),
+    ]
+    return table(head, rows)
 
 
 def first_words(name: str) -> str:

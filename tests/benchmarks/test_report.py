@@ -49,6 +49,19 @@ def test_figures_are_medians_and_ratios() -> None:
     assert "| **azmlinfsrv (this project)** | 26 × | 26,000 | 0.25 ms | – | 0.5 s |" in text
 
 
+def test_what_batching_brings_is_a_table_of_its_own() -> None:
+    measured = result()
+    assert report.batching_table(measured) == ""
+    measured["cells"] += [
+        {"server": server, "workload": "mlp", "round": 1, "rate": rate}
+        for server, rate in (("ours-batching", 13_000.0), ("azureml", 1_000.0))
+    ]
+    measured["scenarios"] = {"poison": {"rows": [{"server": "ours-batching", "good": 200, "good_failed": 1}]}}
+    text = report.batching_table(measured)
+    assert "| **azmlinfsrv, batching** | 13 × | 13,000 | – | – | 0.5% | – | – |" in text
+    assert text in report.performance_table(measured)
+
+
 def test_a_goal_is_met_missed_or_not_measured() -> None:
     table = report.goals_table(report.goals(result()))
     assert "| ≥ 25 × | 26 × | yes |" in table
