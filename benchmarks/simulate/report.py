@@ -12,6 +12,7 @@ from benchmarks.simulate.poison import Cost
 from benchmarks.simulate.sweep import Peak, Point
 from benchmarks.simulate.tables import load
 
+LOSS = 0.05  # what a wait must save somewhere to be worth having
 HEAD = """# Simulated batching
 
 Written by `python -m benchmarks.simulate`: the code that decides in the server (`inference_server/batching/`, and the
@@ -71,10 +72,11 @@ def _over(value: float, best: float) -> float:
 
 
 def _percent(value: float) -> str:
-    return f"{value + 0.0:+.1%}"
+    return f"{round(value, 3) + 0.0:+.1%}"
 
 
 def _worst(points: Sequence[Point]) -> str:
+    """What the sweep says about waiting, in one table and one sentence."""
     lines = []
     for kind in dict.fromkeys(point.kind for point in points):
         some = [point for point in points if point.kind == kind]
@@ -85,7 +87,15 @@ def _worst(points: Sequence[Point]) -> str:
         ]
         lines.append([kind, *map(_percent, figures)])
     head = ["the worst of all points", "take all: mean", "p99", "learned: mean", "p99"]
-    return table(head, lines) + "\n"
+    lost = [
+        f"{point.table} at {point.load:.0%} ({point.kind})"
+        for point in points
+        if max(_over(point.take_all.mean, point.best.mean), _over(point.take_all.p99, point.best.p99)) > LOSS
+    ]
+    return (
+        f"{table(head, lines)}\n\nTaking all loses more than {LOSS:.0%} at {len(lost)} of {len(points)} points: "
+        f"{', '.join(lost) or 'none'}. That is why the wait is learned.\n"
+    )
 
 
 def _points(name: str, points: Sequence[Point]) -> str:

@@ -203,7 +203,7 @@ def test_the_margin_grows_with_late_answers_and_shrinks_with_timely_ones() -> No
 def test_those_that_ran_out_of_time_count_and_those_that_left_do_not() -> None:
     accuracy = Accuracy()
     for _ in range(50):
-        for tell in (lambda request: accuracy.missed(request, 3.0), accuracy.forget):
+        for tell in (lambda request: accuracy.missed(request, 1.5), accuracy.forget):
             request = make()
             accuracy.expect(request, Forecast(1.0, 2.0))
             tell(request)
