@@ -1,17 +1,8 @@
-"""Values as people read them: JSON that fits the line, times, sizes, paths."""
+"""Values as people read them: times, sizes, paths."""
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any
-
-_INDENT = "  "
-
-
-def json_lines(value: Any, width: int) -> list[str]:
-    """A JSON value in lines: whatever fits in `width` columns stays on one."""
-    return _lines(value, width, "", "")
 
 
 def milliseconds(value: float) -> str:
@@ -34,21 +25,3 @@ def path(value: str) -> str:
     except ValueError:  # another drive on Windows
         return value
     return value if short.startswith("..") else short
-
-
-def _lines(value: Any, width: int, indent: str, before: str) -> list[str]:
-    """`before` is what stands on the first line already, such as a key."""
-    whole = indent + before + json.dumps(value, ensure_ascii=False)
-    if len(whole) < width or not isinstance(value, (dict, list)) or not value:
-        return [whole]
-    inner = indent + _INDENT
-    if isinstance(value, dict):
-        parts = [_lines(item, width, inner, json.dumps(key) + ": ") for key, item in value.items()]
-        opening, closing = "{", "}"
-    else:
-        parts = [_lines(item, width, inner, "") for item in value]
-        opening, closing = "[", "]"
-    lines = [indent + before + opening]
-    for part in parts[:-1]:
-        lines += [*part[:-1], part[-1] + ","]
-    return [*lines, *parts[-1], indent + closing]

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
+from inference_server.layout import Layout
 from inference_server.scoring.calls import Failure
-from inference_server.trial.pretty import json_lines, megabytes, milliseconds, path
+from inference_server.trial.pretty import megabytes, milliseconds, path
 from inference_server.trial.process import Called, Loaded
 from inference_server.trial.requests import TrialRequest
 
@@ -99,7 +100,7 @@ class Report:
             return [self._paint(f"({len(called.body):,} bytes)", "dim")]
         if called.content_type.startswith("application/json"):
             try:
-                lines = json_lines(json.loads(text), self._width - 4)
+                lines = Layout(self._width - 4, indent="  ").lines(json.loads(text))
             except (ValueError, RecursionError):
                 lines = text.splitlines()
         else:

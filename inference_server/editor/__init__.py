@@ -1,0 +1,1 @@
+"""The files an editor finds a project by: written once, merged into what is there, comments kept."""
