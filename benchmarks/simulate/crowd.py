@@ -63,7 +63,9 @@ def overload(table_name: str, workers: int, batches: float) -> Overload:
     table = load(table_name)
     timeout = batches * table.seconds(MAX_ROWS)
     capacity = workers * table.capacity(MAX_ROWS)
-    count = COUNT + int(OVER * capacity * timeout)  # the first ones fill the queue
+    count = workers * (
+        COUNT + int(OVER * table.capacity(MAX_ROWS) * timeout)
+    )  # many more than fill the queue at first
     arrivals = poisson(OVER * capacity, count, 1)
     plan = Plan(table, MAX_ROWS, workers, timeout=timeout, limits=Limits(), noise=NOISE)
     outcome = Simulation(plan).run(arrivals)
