@@ -49,7 +49,7 @@ def forest() -> Callable[[np.ndarray], np.ndarray]:
     samples = random.standard_normal((2000, 64)).astype(np.float32)
     model = RandomForestClassifier(n_estimators=100, max_depth=10, random_state=0, n_jobs=1)
     model.fit(samples, (samples.sum(axis=1) > 0).astype(int))
-    return model.predict_proba  # type: ignore[no-any-return]
+    return model.predict_proba
 
 
 WORK: dict[str, tuple[str, Callable[[], Callable[[np.ndarray], np.ndarray]]]] = {

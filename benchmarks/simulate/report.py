@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.report import table
 from benchmarks.simulate import crowd, poison, sweep
 from benchmarks.simulate.arrivals import BURST
 from benchmarks.simulate.crowd import Leaving, Overload
 from benchmarks.simulate.poison import Cost
 from benchmarks.simulate.sweep import Peak, Point
 from benchmarks.simulate.tables import load
+from benchmarks.tables import table
 
 LOSS = 0.05  # what a wait must save somewhere to be worth having
 HEAD = """# Simulated batching
