@@ -9,7 +9,6 @@ from time import monotonic, monotonic_ns
 from typing import Any, List, Optional, Sequence, Tuple
 
 from inference_server.scoring import errors, wire
-from inference_server.scoring.batching.buckets import LearnedCost
 from inference_server.scoring.batching.caps import Caps, release, too_big
 from inference_server.scoring.batching.cuts import Cuts
 from inference_server.scoring.batching.merger import ROWS, Merger
@@ -41,7 +40,6 @@ class BatchCalls(Worker):
         self.caps = Caps(merger.max_batch_size)
         self._poison = Fingerprints()
         self._cuts = Cuts()
-        self._cost = LearnedCost()  # of calls whose inputs are padded
         # Decoded inputs that run() may have changed before it raised; text cannot be changed.
         self._mutable = script.mode == SCHEMA
         self._reexecutes = config.batch_reexecution and merger.reexecute
@@ -87,7 +85,10 @@ class BatchCalls(Worker):
         exec_ms = timed[1]
         if exec_ms is not None and self.channel.mine:
             seconds = exec_ms * 1e-3
-            self._put_batch(request.seq, 1, 0, seconds, timed[2] * 1e-6, timed[3] * 1e-6, self._reason)
+            self.channel.put(
+                _batch_record(request.seq, 1, 0, seconds, timed[2] * 1e-6, timed[3] * 1e-6, self._reason)
+            )
+            self._cuts.ran(1, seconds)
             if self._prover is not None:
                 self._prover.proof.worked(1, seconds)
         return timed
@@ -166,8 +167,7 @@ class BatchCalls(Worker):
         run, decode, encode = times
         exec_ms, decode_us, encode_us = run * 1e3, decode * 1e6, encode * 1e6
         rows = sum([payload.rows for _, payload in items])
-        self._put_batch(items[-1][0].seq, len(items), rows, run, decode, encode, reason)
-        pieces: List[bytes] = []
+        pieces = [_batch_record(items[-1][0].seq, len(items), rows, run, decode, encode, reason)]
         streams: List[Tuple[int, Answer]] = []
         for (request, _), answer in zip(items, answers):
             body = answer.body
@@ -177,24 +177,13 @@ class BatchCalls(Worker):
             timed = None if answer.failed or answer.status == 500 else exec_ms
             pieces += pack_head(wire.ANSWER, request.seq, answer, len(body), timed, decode_us, encode_us)
             pieces.append(body)
-        if pieces:
-            self.channel.put(b"".join(pieces))
+        self.channel.put(b"".join(pieces))
         for seq, answer in streams:  # each until its end: the front knows no two at a time
             self._give(seq, answer, exec_ms, decode_us, encode_us)
 
-    def _put_batch(
-        self, seq: int, requests: int, rows: int, run: float, decode: float, encode: float, reason: int
-    ) -> None:
-        body = wire.BATCH_FACTS.pack(requests, rows, run, decode, encode, reason)
-        self.channel.put(record(wire.BATCH, seq, body=len(body)), b"", body)
-
     def _learn(self, items: Sequence[Item], answers: Sequence[Answer], seconds: float) -> None:
-        rows = sum([payload.rows for _, payload in items])
-        longest = max([payload.length for _, payload in items])
-        if longest:
-            self._cost.note(rows, longest, seconds)
         if self.caps:
-            self.caps.fitted(items[0][1].key, rows)
+            self.caps.fitted(items[0][1].key, sum([payload.rows for _, payload in items]))
         if self._prover is not None and len(items) > 1:
             proof = self._prover.proof
             proof.worked(len(items), seconds)
@@ -295,3 +284,10 @@ class BatchCalls(Worker):
                 assert fresh is not None
                 again.append((request, fresh))
         return again
+
+
+def _batch_record(
+    seq: int, requests: int, rows: int, run: float, decode: float, encode: float, reason: int
+) -> bytes:
+    body = wire.BATCH_FACTS.pack(requests, rows, run, decode, encode, reason)
+    return record(wire.BATCH, seq, body=len(body)) + body

@@ -153,6 +153,6 @@ class BatchWorker(BatchCalls):
             proof = self._prover.proof
             most = min(most, proof.equal_rows if self._only_equal else proof.rows)
         payloads = [payload for _, payload in items]
-        calls = cut(payloads, most, self._cost)
+        calls = cut(payloads, most)
         for at, call in enumerate(calls):
             yield [items[index] for index in call], wire.FULL if at + 1 < len(calls) else left_because

@@ -6,6 +6,9 @@ import json
 from typing import Any, Dict, NamedTuple, Optional
 
 
+FOR_EVER = -1.0
+
+
 class ScoringConfig(NamedTuple):
     """All a worker needs to know. Crosses the channel as JSON; every field has a safe default."""
 
@@ -28,6 +31,8 @@ class ScoringConfig(NamedTuple):
     mdc_storage_enabled: bool = False
     development: bool = False  # error answers carry location and traceback
     debug_port: Optional[int] = None  # where a debugger listens; the worker connects and waits for it
+    debug: bool = False  # debugpy listens on a free port of the loopback, which the front is told
+    debug_wait: float = 0.0  # seconds that the script's loading waits for an editor to attach, or FOR_EVER
     server_version: str = ""
     max_batch_size: int = 1  # rows of one run() call; more than 1 switches batching on
     max_batch_bytes: int = 64 * 1024 * 1024  # of the bodies that are taken at a time

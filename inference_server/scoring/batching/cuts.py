@@ -28,7 +28,7 @@ class Cuts:
         self._plan: List[int] = []
 
     def ran(self, count: int, seconds: float) -> None:
-        """A call of run() for `count` merged requests succeeded after so long."""
+        """A call of run() for `count` requests succeeded after so long."""
         self._calls += 1
         place = count.bit_length()
         requests, known = self._seen.get(place, (count, seconds))
@@ -51,10 +51,15 @@ class Cuts:
         return self._plan[count]
 
     def _curve(self, most: int) -> List[float]:
-        """Seconds for 0 … `most` requests: straight between what was seen, never falling."""
-        points = [(0.0, 0.0), *sorted(self._seen.values())]
-        if len(points) == 2:  # one size seen: as if each request cost the same
-            points.append((2 * points[1][0], 2 * points[1][1]))
+        """Seconds for 0 … `most` requests: straight lines through what was seen, never falling."""
+        points = sorted(self._seen.values())
+        if len(points) == 1:  # one size seen: as if each request cost the same
+            count, seconds = points[0]
+            points = [(0.0, 0.0), (count, seconds), (2 * count, 2 * seconds)]
+        else:  # what a call costs for nothing: were it left out, few requests would look far too cheap
+            (count, low), (more, high) = points[:2]
+            fixed = low - count * (high - low) / max(1e-9, more - count)
+            points = [(0.0, min(max(fixed, 0.0), low)), *points]
         curve: List[float] = []
         at = 1
         for count in range(most + 1):

@@ -88,9 +88,10 @@ class Items:
     def _length(self, given: Dict[str, Any]) -> int:
         """How long the rows are of the first input that is padded; 0 where that cannot be told."""
         found: Any = given
-        if not self._pad.keys() & given.keys():
+        first = next(iter(given.values()))
+        if isinstance(first, (str, bytes)):  # a plain script: its one argument is the whole text
             with contextlib.suppress(ValueError, TypeError, RecursionError):
-                found = json.loads(next(iter(given.values())))
+                found = json.loads(first)
         if not isinstance(found, dict):
             return 0
         rows = next((found[name] for name in self._pad if name in found), None)

@@ -119,6 +119,13 @@ class Front:
         body = json.dumps(facts).encode() if facts is not None else b""
         self._sock.sendall(wire.TO_WORKER.pack(kind, 0, 0, 0, 0, len(body)) + body)
 
+    def logs(self, text: str) -> None:
+        """Wait until the worker's log has `text`: a line may come after the answers it is about."""
+        end = time.monotonic() + SECONDS
+        while text not in self.log:
+            assert time.monotonic() < end, self.log
+            time.sleep(0.005)
+
     def ask(self, bodies: Sequence[Any], **more: Any) -> list[Answer]:
         """The answers to `bodies`, sent together."""
         seqs = self.send(bodies, **more)

@@ -211,7 +211,7 @@ def test_the_verdict_of_others_holds(front: Start) -> None:
     one.batches.clear()
     one.ask(DIFFERENT[:16])
     assert not merged(one)
-    assert "elsewhere it differed" in one.log
+    one.logs("elsewhere it differed")
 
 
 def test_what_only_fails_in_company_ends_merging(front: Start) -> None:
@@ -267,8 +267,8 @@ def test_a_poisoned_request_fails_alone(front: Start) -> None:
     assert [answer.json()["sums"] for answer in answers if answer.status == 200] == [
         [n + 1] for n in range(31)
     ]
+    one.logs("32 requests failed")
     assert one.log.count("Traceback") == 1
-    assert "32 requests failed" in one.log
     one.batches.clear()
     assert [answer.status for answer in one.ask(bodies)] == [answer.status for answer in answers]
     assert merged(one) == [31]  # its fingerprint is known
@@ -384,7 +384,7 @@ def test_short_memory_means_fewer_rows_from_then_on(front: Start) -> None:
         """
     )
     assert [answer.json() for answer in one.ask(list(range(32)))] == list(range(32))
-    assert "did not fit into memory" in one.log
+    one.logs("did not fit into memory")
     log = one.log
     for _ in range(5):
         assert [answer.status for answer in one.ask(list(range(32)))] == [200] * 32

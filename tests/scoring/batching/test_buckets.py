@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_server.scoring.batching.buckets import CALL_ROWS, LearnedCost, cut
+from inference_server.scoring.batching.buckets import CALL_ROWS, cut
 from inference_server.scoring.batching.payload import Payload
 
 
@@ -72,21 +72,3 @@ def test_no_other_way_to_cut_costs_less(seed: int) -> None:
 def test_long_texts_do_not_make_short_ones_long() -> None:
     payloads = [of(length=length) for length in (5, 200, 6, 190, 5, 210)]
     assert cut(payloads, 8) == [[0, 2, 4], [1, 3, 5]]
-    assert cut(payloads, 8, cost=lambda rows, length: 1.0) == [
-        [0, 1, 2, 3, 4, 5]
-    ]  # where padding costs nothing
-
-
-def test_the_cost_is_learned_from_what_calls_took() -> None:
-    cost = LearnedCost()
-    assert cost(3, 10) == (3 + CALL_ROWS) * 10
-    cost.note(4, 10, 0.01 + 4 * 10 * 1e-4)
-    assert cost(3, 10) == (3 + CALL_ROWS) * 10  # one size tells nothing of another
-    for rows, length in ((1, 10), (8, 32), (2, 64), (8, 128)):
-        cost.note(rows, length, 0.01 + rows * length * 1e-4)
-    assert cost(5, 20) == pytest.approx(0.02)
-    for _ in range(500):
-        cost.note(2, 10, 0.05)
-        cost.note(4, 10, 0.05)
-    assert cost(3, 10) == pytest.approx(0.05, rel=0.01)
-    assert cost(1, 1) >= 0

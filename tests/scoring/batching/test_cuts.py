@@ -30,6 +30,13 @@ def test_where_few_are_far_cheaper_than_many_parts_are_small() -> None:
     assert learned(lambda count: 0.002 if count == 1 else 0.007).first(8) == 1
 
 
+def test_what_a_call_costs_for_nothing_is_not_forgotten_when_few_were_never_run() -> None:
+    cuts = Cuts()
+    for count in (23, 32):
+        cuts.ran(count, 0.010 + 0.0005 * count)
+    assert cuts.first(32) in (8, 16)
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 300), st.floats(0, 10)), max_size=30),
     st.lists(st.tuples(st.integers(1, 300), st.floats(0, 10)), max_size=10),
