@@ -8,6 +8,7 @@ from importlib import import_module
 
 # A first word that is not a flag, and the module that takes the rest: its `main(words)` returns the exit code.
 COMMANDS = {
+    "completion": "inference_server.cli.completion",
     "vscode": "inference_server.cli.vscode",
     "init": "inference_server.cli.init",
     "test": "inference_server.cli.trial",

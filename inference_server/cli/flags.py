@@ -22,6 +22,14 @@ USAGE = (
     f"{PROGRAM} --entry_script SCORE.PY [--model_dir FOLDER] [--port PORT] [--worker_count N] [more flags]"
 )
 _MORE = "Settings without a flag, and all variables: docs/settings.md"
+_EXAMPLES = """\
+examples:
+  azmlinfsrv --entry_script score.py --model_dir model      serve a script on port 5001
+  azmlinfsrv --entry_script score.py --worker_count 4       in four processes
+  azmlinfsrv --entry_script score.py --python ~/envs/model  on the model's own environment
+
+commands (azmlinfsrv COMMAND --help):
+"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,6 +40,13 @@ class _Parser(argparse.ArgumentParser):
         print()
         print(self.format_help().partition("\n\n")[2], end="", flush=True)
         self.exit(1)
+
+    def format_help(self) -> str:
+        from inference_server.cli.commands import summaries  # all of them are imported for it
+
+        commands = "".join(f"  {name:11} {about}\n" for name, about in summaries().items())
+        self.epilog = f"{_EXAMPLES}{commands}\n{_MORE}"
+        return super().format_help()
 
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
@@ -49,9 +64,19 @@ def refuse(message: str) -> int:
         return int(end.code or 0)
 
 
+def parser() -> argparse.ArgumentParser:
+    """The parser of all the server's flags."""
+    return _parser()
+
+
 def _parser() -> _Parser:
     parser = _Parser(
-        prog=PROGRAM, usage=USAGE, description=DESCRIPTION, epilog=_MORE, add_help=False, allow_abbrev=False
+        prog=PROGRAM,
+        usage=USAGE,
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
     )
     main = parser.add_argument_group("options")
     main.add_argument("-h", "--help", action="help", help="Show this help and exit.")

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 
 _TRUE = {"true", "t", "1", "yes", "y", "on"}
 _FALSE = {"false", "f", "0", "no", "n", "off"}
@@ -80,16 +81,22 @@ def size(value: str) -> int:
     return int(float(match[1]) * 1024 ** _POWERS[(match[2] or "").upper()])
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """One of a few words."""
+@dataclass(frozen=True)
+class OneOf:
+    """Reads one of a few words."""
 
-    def read(value: str) -> str:
+    words: tuple[str, ...]
+
+    def __call__(self, value: str) -> str:
         word = value.strip().lower()
-        if word not in words:
-            raise ValueError(f"expects {' or '.join(words)}, got {value!r}")
+        if word not in self.words:
+            raise ValueError(f"expects {' or '.join(self.words)}, got {value!r}")
         return word
 
-    return read
+
+def one_of(*words: str) -> OneOf:
+    """One of a few words."""
+    return OneOf(words)
 
 
 def devices(value: str) -> str:
