@@ -55,7 +55,8 @@ class Rows:
 
     def of_body(self, body_bytes: int) -> int:
         """The rows of a request of which only the length of the body is known, at least 1."""
-        return max(1, round(1 + self._per_request + self._per_byte * body_bytes))
+        more = self._per_request + self._per_byte * body_bytes
+        return 1 if more < 0.5 else round(1 + more)
 
     def of_many(self, requests: int, body_bytes: int) -> int:
         """The rows of all of them together, at least one each."""

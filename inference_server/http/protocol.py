@@ -16,7 +16,7 @@ from inference_server.http import answers, debug, diagnosis, refusals, scoring
 from inference_server.http.app_call import AppCall
 from inference_server.http.chunks import ChunkReader
 from inference_server.http.connection import ANSWER, BODY, CLOSING, HEAD, LEAST_RATE, Connection
-from inference_server.http.head import RequestHead, scan
+from inference_server.http.head import RequestHead
 from inference_server.http.identity import Identity, new_identity
 from inference_server.http.site import NEVER, Site
 from inference_server.http.sized import SizedReader
@@ -97,7 +97,7 @@ class ScoringProtocol(Connection):
                     return
                 at = end + 4
                 raw = data[:at]
-                head = scan(raw, self.site.limits)
+                head = self.site.known_heads.read(raw)
             except RequestRefused as refused:
                 self._refuse(refused.status, refused.message)
                 return

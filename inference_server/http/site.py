@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from inference_server.endpoint.endpoint import Endpoint
 from inference_server.http.answers import AnswerHeads
 from inference_server.http.cors import Cors
+from inference_server.http.head import KnownHeads
 from inference_server.http.limits import Limits
 from inference_server.messages import Answer
 from inference_server.telemetry.insights import Insights
@@ -56,10 +57,14 @@ class Site:
     max_connections: int = 0
     request_timeout: float = 0.0  # seconds from arrival; 0: none
     insights: Insights | None = None  # while Application Insights is on
+
     server_timing: bool = False  # on every answer, not only where the request asks for it
     adds_lines: bool = field(init=False)  # whether each answer to the scoring route has lines of its request
 
+    known_heads: KnownHeads = field(init=False)
+
     def __post_init__(self) -> None:
+        self.known_heads = KnownHeads(self.limits)
         self.adds_lines = self.cors.on or self.server_timing
 
 

@@ -80,8 +80,8 @@ class Access(Protocol):
 class AccessLog:
     """The default lines, straight to `writer`. `pid` is the process the lines name.
 
-    All lines of a turn have one time. Requests alike, one after the other, differ in their duration only: the
-    text around it is kept from one to the next.
+    All lines of a turn have one time. Requests alike, one after the other, differ in duration and length only: the
+    text around these is kept from one to the next.
     """
 
     def __init__(self, writer: Writer, pid: int) -> None:
@@ -101,29 +101,27 @@ class AccessLog:
         stamp = f"{self._date},{now % 1000:03d}"
         lines = []
         alike: tuple[object, ...] = ()
-        for entry in entries:
-            if alike != entry[:5]:
-                alike = entry[:5]
-                before, after = self._around(entry, stamp)
-            lines.append(f"{before}{entry[5] * 1000:.3f}{after}" if before else after)
+        for about, status, length, sent, scored, seconds, *_ in entries:
+            if alike != (about, status, scored):
+                alike = (about, status, scored)
+                before, between, after = self._around(about, status, scored, stamp)
+            size = sent if length is None else length
+            if before:
+                shown = "N/A" if length is None else length
+                lines.append(f"{before}{seconds * 1000:.3f}ms {shown}\n")
+            if between:
+                lines.append(f"{between}{size}{after}")
         text = "".join(lines)
         if text:
             self._writer.write(text.encode())
 
-    def _around(self, entry: Entry, stamp: str) -> tuple[str, str]:
-        """What stands before and after the duration; before is empty where no duration is shown."""
-        about, status, length, sent, scored = entry[:5]
-        access = ""
-        if about.shown:
-            size = sent if length is None else length
-            access = (
-                f'{stamp}{self._names[1]}{about.host} - - {self._clock} "{about.request}" '
-                f'{status} {size} "{about.referer}" "{about.agent}"\n'
-            )
-        if not scored:
-            return "", access
-        shown = "N/A" if length is None else length
-        return f"{stamp}{self._names[0]}{about.asked} {status} ", f"ms {shown}\n{access}"
+    def _around(self, about: About, status: int, scored: bool, stamp: str) -> tuple[str, str, str]:
+        """What stands before the duration, before the length and after it; empty for a line that is not written."""
+        before = f"{stamp}{self._names[0]}{about.asked} {status} " if scored else ""
+        if not about.shown:
+            return before, "", ""
+        between = f'{stamp}{self._names[1]}{about.host} - - {self._clock} "{about.request}" {status} '
+        return before, between, f' "{about.referer}" "{about.agent}"\n'
 
 
 class LoggedAccess:

@@ -215,7 +215,6 @@ class BatchWorker(Worker):
         batch = self._batch
         if batch is not None and request is not None:
             request.batch = batch
-            request.batch = batch
             self._batch_bytes += request.body_bytes
             self._batch_answers -= 1
             if not self._batch_answers:

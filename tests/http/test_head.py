@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inference_server.errors import RequestRefused
-from inference_server.http.head import from_scope, scan
+from inference_server.http.head import KnownHeads, from_scope, scan
 from inference_server.http.limits import NO_LIMIT, Limits
 
 LIMITS = Limits()
@@ -310,3 +310,17 @@ def test_a_mounted_path_is_cut_only_at_a_slash() -> None:
     for path, expected in (("/model", "/"), ("/model/score", "/score"), ("/models/score", "/models/score")):
         scope = {"method": "GET", "path": path, "root_path": "/model", "headers": []}
         assert from_scope(scope).path == expected
+
+
+def test_heads_are_read_once_unless_they_name_ids() -> None:
+    known = KnownHeads(Limits())
+    plain = b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    assert known.read(plain % 5) is known.read(plain % 5)
+    assert known.read(plain % 5) is not known.read(plain % 6)
+    own = b"POST /score HTTP/1.1\r\nHost: a\r\nx-request-id: A\r\n\r\n"
+    assert known.read(own) is not known.read(own)
+    with pytest.raises(RequestRefused):
+        known.read(b"POST /score HTTP/1.1\r\n\r\n")
+    for length in range(5000):
+        known.read(plain % length)
+    assert len(known._kept) <= KnownHeads.MOST
