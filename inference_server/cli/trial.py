@@ -52,7 +52,7 @@ def parser() -> Parser:
         metavar="'NAME: VALUE'",
         help="Sent with every request.",
     )
-    made.add_argument("--full", action="store_true", help="Show answers of any length.")
+    made.add_argument("--full", action="store_true", help="Show all of long answers and tracebacks.")
     made.add_argument("--json", action="store_true", help="Report as one JSON object, for other programs.")
     made.add_argument("--verbose", action="store_true", help="Show the server's own log lines too.")
     made.add_settings("script.entry_script", "script.model_dir", "script.config_file", "workers.python")

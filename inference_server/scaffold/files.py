@@ -13,6 +13,7 @@ from inference_server.scaffold.inputs import Inputs, inputs_of
 from inference_server.scaffold.model import Model, Unknown
 from inference_server.scaffold.script import plain_script, script
 
+_NO_NAMES = frozenset({"model", "models", "best", "final", "weights"})
 SCRIPT, REQUEST = "score.py", "sample-request.json"
 
 
@@ -25,7 +26,7 @@ def files_for(model: Model | None, folder: Path, name: str = "") -> dict[str, st
     inputs = inputs_of(Unknown() if model is None else model.takes)
     packages = _requirements(model, inputs) if model else ()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    endpoint = name or deployment.endpoint_name(model.stem if model else folder.resolve().name)
+    endpoint = name or deployment.endpoint_name(_named_after(model, folder))
     path = _relative(model.path, folder) if model else ""
     return {
         SCRIPT: plain_script() if model is None else script(model, inputs, folder),
@@ -48,6 +49,15 @@ def write(files: dict[str, str], folder: Path, force: bool = False) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
+
+
+def _named_after(model: Model | None, folder: Path) -> str:
+    """The model's name, where it is one; else its folder's."""
+    if model is None:
+        return folder.resolve().name
+    if model.stem.lower() not in _NO_NAMES:
+        return model.stem
+    return model.path.resolve().parent.name
 
 
 def _requirements(model: Model, inputs: Inputs) -> tuple[str, ...]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+_FRAME = '  File "'
+_LIBRARIES = ("site-packages", "dist-packages")
+
 
 def milliseconds(value: float) -> str:
     """A time in three figures or so: `0.24 ms`, `12.5 ms`, `3.20 s`."""
@@ -25,3 +28,24 @@ def path(value: str) -> str:
     except ValueError:  # another drive on Windows
         return value
     return value if short.startswith("..") else short
+
+
+def short_traceback(text: str) -> list[str]:
+    """A traceback in lines, with the frames of libraries only counted."""
+    lines: list[str] = []
+    hidden = 0
+    inside = False  # a library's frame
+    for line in text.splitlines():
+        frame = line.startswith(_FRAME)
+        if frame:
+            inside = any(folder in line for folder in _LIBRARIES)
+            hidden += inside
+        elif not line.startswith("    "):
+            inside = False
+        if inside:
+            continue
+        if hidden and (frame or not line.startswith("    ")):
+            lines.append(f"  … {hidden} frame{'s' * (hidden != 1)} in libraries (--full shows them)")
+            hidden = 0
+        lines.append(line)
+    return lines

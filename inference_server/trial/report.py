@@ -10,7 +10,7 @@ from typing import Any
 
 from inference_server.layout import Layout
 from inference_server.scoring.calls import Failure
-from inference_server.trial.pretty import megabytes, milliseconds, path
+from inference_server.trial.pretty import megabytes, milliseconds, path, short_traceback
 from inference_server.trial.process import Called, Loaded
 from inference_server.trial.requests import TrialRequest
 
@@ -83,7 +83,9 @@ class Report:
             if place.source:
                 lines.append("    " + self._paint(place.source, "bold"))
         if failure.traceback.count('\n  File "') > 1:  # of a single frame, all is said
-            lines += [self._paint(line, "dim") for line in failure.traceback.splitlines()]
+            text = failure.traceback
+            shown = short_traceback(text) if self._most else text.splitlines()
+            lines += [self._paint(line, "dim") for line in shown]
         return lines
 
     def _answer(self, called: Called) -> list[str]:
