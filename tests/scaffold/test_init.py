@@ -104,7 +104,6 @@ def test_scikit_learn(
         assert row == request_
     assert script in Path("score.py").read_text()
     assert "scikit-learn==1." in Path("requirements.txt").read_text()
-    assert azmlinfsrv("test", "-r", "sample-request.json").code == 0
 
 
 def test_it_is_served_at_once(azmlinfsrv: Command, tmp_path: Path) -> None:
@@ -123,6 +122,7 @@ def test_it_is_served_at_once(azmlinfsrv: Command, tmp_path: Path) -> None:
         swagger = server.get("/swagger.json").json()
         assert "sepal length (cm)" in json.dumps(swagger["definitions"]["ServiceInput"])
         assert swagger["definitions"]["ServiceOutput"]["example"] == ["setosa"]
+        assert azmlinfsrv("test", "-r", "sample-request.json").code == 0
     finally:
         server.stop()
 
