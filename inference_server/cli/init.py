@@ -163,7 +163,7 @@ class _Init:
         config = settings.scoring_config()._replace(model_dir="")
         report = Report(self.terminal.paint, self.terminal.width)
         self.terminal.say()
-        unfinished = model is not None and (model.code.notes or isinstance(model.takes, Unknown))
+        unfinished = model is not None and isinstance(model.takes, Unknown)
         try:
             with TrialProcess(self.python, config, environment) as process:
                 if unfinished:  # the sample request is none yet
@@ -182,7 +182,7 @@ class _Init:
         except StartError as error:
             raise InferenceServerError(str(error)) from error
         self.terminal.say("\n".join(report.called(request, called)))
-        return 0 if called.ok else FAILED
+        return 0 if called.ok or (model is not None and model.code.notes) else FAILED
 
     def _say_next(self) -> None:
         script, request = (shown_path(str(self.folder / name)) for name in (SCRIPT, REQUEST))

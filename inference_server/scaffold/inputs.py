@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from inference_server.scaffold.literal import literal
@@ -33,7 +33,7 @@ class Inputs:
     constants: tuple[str, ...] = ()
     decorators: tuple[str, ...] = ()
     body: tuple[str, ...] = ()  # what comes before the call
-    names: dict[str, str] = field(default_factory=dict)  # what stands for `{data}`, or for each tensor
+    words: tuple[str, ...] = ("data",)  # what stands for each thing that was given
     requirements: tuple[str, ...] = ()
 
     @property
@@ -66,7 +66,6 @@ def _array(table: Table) -> Inputs:
         ("import numpy as np", _NUMPY),
         (f"SAMPLE = {sample}",),
         ('@input_schema("data", NumpyParameterType(SAMPLE))',),
-        names={"data": "data"},
         requirements=("inference-schema", "numpy"),
     )
 
@@ -82,7 +81,6 @@ def _frame(table: Table) -> Inputs:
         ("import pandas as pd", _PANDAS),
         (f"SAMPLE = pd.DataFrame({literal([row], _WIDTH - 22)}){cast}",),
         ('@input_schema("data", PandasParameterType(SAMPLE))',),
-        names={"data": "data"},
         requirements=("inference-schema", "pandas"),
     )
 
@@ -95,7 +93,6 @@ def _texts() -> Inputs:
         (_STANDARD,),
         ('SAMPLE = ["a text"]',),
         ('@input_schema("data", StandardPythonParameterType(SAMPLE))',),
-        names={"data": "data"},
         requirements=("inference-schema",),
     )
 
@@ -122,7 +119,7 @@ def _tensors(takes: Tensors) -> Inputs:
         (),
         tuple(decorators),
         tuple(body),
-        names,
+        tuple(names.values()),
         ("inference-schema", "numpy"),
     )
 
@@ -140,7 +137,7 @@ def _plain_tensors(takes: Tensors) -> Inputs:
         "; ".join(f"`{names[tensor.name]}`: {_shape_text(tensor)}" for tensor in takes.tensors) + ".",
         ("import json", "import numpy as np"),
         body=tuple(body),
-        names=names,
+        words=tuple(names.values()),
         requirements=("numpy",),
     )
 
@@ -152,7 +149,6 @@ def _unknown() -> Inputs:
         "One answer for each row of `data`.",
         ("import json",),
         body=('data = json.loads(raw_data)["data"]',),
-        names={"data": "data"},
     )
 
 

@@ -50,7 +50,12 @@ def look(path: Path) -> Model:
     if path.is_dir() and not (path / "MLmodel").is_file():
         return look(find(path))
     for look_at in FORMATS:
-        model = look_at(path)
+        try:
+            model = look_at(path)
+        except NotAModel:
+            raise
+        except Exception as error:  # the file is somebody else's, and broken in a way of its own
+            raise NotAModel(f"{path} is broken: {type(error).__name__}: {error}") from error
         if model is not None:
             return model
     raise NotAModel(

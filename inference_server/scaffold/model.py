@@ -39,9 +39,17 @@ class Texts:
     """A list of texts."""
 
 
+# Types of tensors, as numpy names them; `str` is text.
+DTYPES = frozenset(
+    f"{kind}{bits}"
+    for kind, sizes in (("int", (8, 16, 32, 64)), ("uint", (8, 16, 32, 64)), ("float", (16, 32, 64)))
+    for bits in sizes
+) | {"bool", "str"}
+
+
 @dataclass(frozen=True)
 class Tensor:
-    """One array: its type as numpy names it (`str` for text), and its shape, -1 for what a caller decides."""
+    """One array: its type, one of DTYPES, and its shape, -1 for what a caller decides."""
 
     name: str
     dtype: str
@@ -85,7 +93,7 @@ class Code:
     """The parts of a script that differ by format. Lines are without indent.
 
     In `load`, `path` is the variable that holds the model's path. In `predict`, `{data}` stands for what run() was
-    given, and for tensors `{name}` for each. Both may use what `imports` and `helpers` bring.
+    given, and `{0}`, `{1}`, … for each of several tensors. Both may use what `imports` and `helpers` bring.
     """
 
     imports: tuple[str, ...]

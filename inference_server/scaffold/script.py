@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 from pathlib import Path
 
 from inference_server.scaffold.inputs import Inputs
-from inference_server.scaffold.literal import literal
+from inference_server.scaffold.literal import literal, shown
 from inference_server.scaffold.model import Model
 
 _WIDTH = 100
+_PLACE = re.compile(r"\{(data|\d+)\}")
 _STANDARD_LIBRARY = frozenset({"json", "os", "pickle"})
 
 _PLAIN = '''"""Answers with what it was sent. Written by `azmlinfsrv init`; it is yours to change."""
@@ -54,7 +56,7 @@ def script(model: Model, inputs: Inputs, folder: Path) -> str:
     """score.py in `folder`, for a model that lies anywhere."""
     code = model.code
     parts = [
-        f'"""Answers with {model.path.name}: {model.about}.\n\nWritten by `azmlinfsrv init`; it is yours to change.\n"""\n',
+        f'"""Answers with {shown(model.path.name)}: {shown(model.about)}.\n\nWritten by `azmlinfsrv init`; it is yours to change.\n"""\n',
         _imports(model, inputs),
         "HERE = os.path.dirname(os.path.abspath(__file__))\n",
     ]
@@ -92,12 +94,12 @@ def _finder(model: Model, folder: Path) -> str:
     parent = model.path.resolve().parent
     try:
         relative = os.path.relpath(parent, folder.resolve()).replace(os.sep, "/")
-        shown = "HERE" if relative == "." else f"os.path.join(HERE, {literal(relative, _WIDTH)})"
+        code = "HERE" if relative == "." else f"os.path.join(HERE, {literal(relative, _WIDTH)})"
         where = "beside this script" if relative == "." else f"in `{relative}`"
     except ValueError:
-        shown, where = literal(str(parent), _WIDTH), f"in `{parent}`"
+        code, where = literal(str(parent), _WIDTH), f"in `{parent}`"
     template = _FOLDER if model.path.is_dir() else _FILE
-    return template.format(where=where, folder=shown, name=literal(model.path.name, _WIDTH))
+    return template.format(where=shown(where), folder=code, name=literal(model.path.name, _WIDTH))
 
 
 def _globals(model: Model) -> str:
@@ -105,11 +107,9 @@ def _globals(model: Model) -> str:
 
 
 def _filled(line: str, inputs: Inputs) -> str:
-    for name, word in inputs.names.items():
-        line = line.replace("{" + name + "}", word)
-    if "{data}" in line:  # tensors, for a format that takes one table
-        line = line.replace("{data}", next(iter(inputs.names.values())))
-    return line
+    """A line of predict() with the names that run() has for what it is given; a table goes by the first of them."""
+    words = inputs.words
+    return _PLACE.sub(lambda found: words[int(found[1])] if found[1] != "data" else words[0], line)
 
 
 def _function(

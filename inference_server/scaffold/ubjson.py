@@ -9,6 +9,7 @@ _NUMBERS = {b"i": ">b", b"U": ">B", b"I": ">h", b"l": ">i", b"L": ">q", b"d": ">
 _SIZES = {mark: struct.calcsize(code) for mark, code in _NUMBERS.items()}
 _PLAIN = {b"Z": None, b"T": True, b"F": False}
 _DEEP = 100
+_MOST_TEXT = 1 << 24
 
 
 def read(file: IO[bytes]) -> Any:
@@ -45,7 +46,7 @@ def _number(file: IO[bytes], mark: bytes) -> Any:
 
 def _text(file: IO[bytes], mark: bytes) -> str:
     size = int(_number(file, mark))
-    data = file.read(size) if size >= 0 else b""
+    data = file.read(size) if 0 <= size <= _MOST_TEXT else b""
     if len(data) != size:
         raise ValueError("it ends too early")
     return data.decode("utf-8", "replace")

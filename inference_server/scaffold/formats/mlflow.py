@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from inference_server.scaffold import pickled
-from inference_server.scaffold.model import Code, Column, Model, Table, Takes, Tensor, Tensors, Unknown
+from inference_server.scaffold.model import (
+    DTYPES,
+    Code,
+    Column,
+    Model,
+    Table,
+    Takes,
+    Tensor,
+    Tensors,
+    Unknown,
+)
 
 # MLflow's types: an example, and the type pandas must give the column.
 _TYPES: dict[str, tuple[Any, str]] = {
@@ -21,6 +31,8 @@ _TYPES: dict[str, tuple[Any, str]] = {
     "datetime": ("2026-01-31T00:00:00", "datetime64[ns]"),
 }
 _FLAVOUR = re.compile(r"^  (\w+):\s*$", re.MULTILINE)
+# A package by its name; no option of pip's, no address.
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?\s*([=<>!~]=?[^@/]*)?")
 _VERSION = re.compile(r"^mlflow_version:\s*['\"]?([\d.]+)", re.MULTILINE)
 
 _HELPERS = '''
@@ -60,7 +72,8 @@ def _takes(folder: Path, text: str) -> Takes:
     """From the signature, with values of the input example where there is one."""
     fields = signature(text)
     if fields and all(field.get("type") == "tensor" for field in fields):
-        return Tensors(tuple(_tensor(field) for field in fields))
+        tensors = tuple(_tensor(field) for field in fields)
+        return Tensors(tensors) if all(tensor.dtype in DTYPES for tensor in tensors) else Unknown()
     row = _example_row(folder)
     columns = []
     for field in fields:
@@ -92,7 +105,8 @@ def signature(text: str) -> list[dict[str, Any]]:
 def _tensor(field: dict[str, Any]) -> Tensor:
     facts = field.get("tensor-spec", {})
     shape = tuple(int(size) for size in facts.get("shape", [-1]))
-    return Tensor(str(field.get("name") or "data"), str(facts.get("dtype", "float64")), shape)
+    dtype = str(facts.get("dtype", "float64"))
+    return Tensor(str(field.get("name") or "data"), "str" if dtype == "object" else dtype, shape)
 
 
 def _example_row(folder: Path) -> dict[str, Any]:
@@ -114,7 +128,7 @@ def _requirements(folder: Path, version: str) -> tuple[str, ...]:
         lines = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    found = [line.strip() for line in lines if _REQUIREMENT.fullmatch(line.strip())]
     if not any(re.match(r"mlflow\b", line) for line in found):
         found.insert(0, f"mlflow=={version}" if version else "mlflow")
     return tuple(found)

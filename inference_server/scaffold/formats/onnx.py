@@ -50,7 +50,7 @@ def look(path: Path) -> Model | None:
     if not inputs:
         raise NotAModel(f"{path} is not an ONNX model: its graph has no input")
     names = ", ".join(tensor.name for tensor in outputs)
-    feeds = ", ".join(f"{json.dumps(tensor.name)}: {{{tensor.name}}}" for tensor in inputs)
+    feeds = ", ".join(f"{_key(tensor.name)}: {{{place}}}" for place, tensor in enumerate(inputs))
     return Model(
         path,
         f"ONNX, {', '.join(tensor.name for tensor in inputs)} to {names}",
@@ -70,6 +70,11 @@ def look(path: Path) -> Model | None:
     )
 
 
+def _key(name: str) -> str:
+    """A tensor's name as a literal that holds no brace: those stand for run()'s arguments."""
+    return json.dumps(name).replace("{", "\\u007b")
+
+
 def _signature(path: Path) -> tuple[list[Tensor], list[Tensor]]:
     """(inputs, outputs) of the model's graph; what older files list among the inputs but fill in themselves is none."""
     inputs: list[Tensor] = []
@@ -85,7 +90,8 @@ def _signature(path: Path) -> tuple[list[Tensor], list[Tensor]]:
                     (inputs if part == _INPUT else outputs).append(_tensor(file.read(length)))
                 elif part == _INITIALIZER:
                     filled.add(_name_of_initializer(file, file.tell() + length))
-    return [tensor for tensor in inputs if tensor.name not in filled], outputs
+    named = {tensor.name: tensor for tensor in inputs if tensor.name not in filled}
+    return list(named.values()), outputs
 
 
 def _fields(file: IO[bytes], end: int) -> Iterator[tuple[int, int]]:

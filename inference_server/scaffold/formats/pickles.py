@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,25 @@ from inference_server.scaffold.pickled import Inert
 _SUFFIXES = frozenset(
     {".joblib", ".pkl", ".pickle", ".gz", ".z", ".bz2", ".xz", ".lzma", ".sav", ".model", ""}
 )
-# The package that a module comes from, where their names differ.
+# The package that a module comes from. Any other name in a pickle is not made a requirement: whoever wrote the file
+# could have pip install what he likes.
 PACKAGES = {
-    "sklearn": "scikit-learn",
+    "catboost": "catboost",
+    "category_encoders": "category-encoders",
+    "feature_engine": "feature-engine",
     "imblearn": "imbalanced-learn",
-    "cv2": "opencv-python",
-    "yaml": "pyyaml",
+    "joblib": "joblib",
+    "lightgbm": "lightgbm",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "skops": "skops",
+    "statsmodels": "statsmodels",
+    "torch": "torch",
+    "xgboost": "xgboost",
 }
-_BUILT_IN = frozenset(
-    {"builtins", "__builtin__", "copyreg", "copy_reg", "_codecs", "collections", "functools", "operator"}
-)
-_BUILT_IN_MORE = frozenset(
-    {"datetime", "decimal", "fractions", "pathlib", "re", "types", "uuid", "random", "itertools"}
-)
+_VERSION = re.compile(r"\d+(\.\w+)*")
 # A model has no need of these.
 SUSPECT = frozenset(
     {"os", "nt", "posix", "subprocess", "sys", "socket", "shutil", "runpy", "importlib", "ctypes", "pty"}
@@ -50,6 +58,7 @@ def look(path: Path) -> Model | None:
     except pickled.Unreadable as error:
         raise NotAModel(f"{path} cannot be looked into: {error}") from error
     joblib = path.suffix == ".joblib" or pickled.WRAPPER in names or not _is_plain_pickle(path)
+    roots = _roots(names, joblib)
     final = _final(made)
     predicts = not (isinstance(final, Inert) and final.name.startswith(_TRANSFORMERS))
     takes: Takes = Unknown()
@@ -61,8 +70,8 @@ def look(path: Path) -> Model | None:
         path,
         about,
         takes,
-        _requirements(names, made, joblib),
-        _code(joblib, "predict" if predicts else "transform", _answer(final)),
+        _requirements(roots, made),
+        _code(joblib, "predict" if predicts else "transform", _answer(final), _notes(roots, names)),
         tuple(names),
         RUNS_CODE,
     )
@@ -80,7 +89,9 @@ def suspects(names: tuple[str, ...]) -> list[str]:
     found = []
     for name in names:
         root, _, rest = name.partition(".")
-        if root in SUSPECT or (root in ("builtins", "__builtin__") and rest in _SUSPECT_BUILT_IN):
+        if SUSPECT.intersection(name.split(".")) or (
+            root in ("builtins", "__builtin__") and rest in _SUSPECT_BUILT_IN
+        ):
             found.append(name)
     return found
 
@@ -122,21 +133,37 @@ def _answer(final: Any) -> Any:
     return values[0] if values and isinstance(values[0], (str, int, float, bool)) else 0.0
 
 
-def _requirements(names: list[str], made: Any, joblib: bool) -> tuple[str, ...]:
-    """The packages that its classes come from; of scikit-learn the version, since its pickles belong to one."""
-    roots = {name.partition(".")[0] for name in names} - _BUILT_IN - _BUILT_IN_MORE - SUSPECT - {"__main__"}
-    roots.add("numpy")
-    if joblib:
-        roots.add("joblib")
+def _roots(names: list[str], joblib: bool) -> list[str]:
+    """The modules that its classes come from, without Python's own."""
+    roots = {name.partition(".")[0] for name in names} - {"__main__", "__builtin__", "copy_reg"}
+    return sorted((roots | {"numpy", *(["joblib"] if joblib else [])}) - sys.stdlib_module_names)
+
+
+def _requirements(roots: list[str], made: Any) -> tuple[str, ...]:
+    """Their packages; of scikit-learn the version, since its pickles belong to one."""
     version = made.attributes.get("_sklearn_version") if isinstance(made, Inert) else None
-    found = []
-    for root in sorted(roots):
-        package = PACKAGES.get(root, root)
-        found.append(f"{package}=={version}" if root == "sklearn" and isinstance(version, str) else package)
+    pinned = isinstance(version, str) and _VERSION.fullmatch(version)
+    return tuple(
+        f"{PACKAGES[root]}=={version}" if root == "sklearn" and pinned else PACKAGES[root]
+        for root in roots
+        if root in PACKAGES
+    )
+
+
+def _notes(roots: list[str], names: list[str]) -> tuple[str, ...]:
+    """What the file does not tell: where other classes come from."""
+    found = [
+        f"requirements.txt: add the package of the module {root}" for root in roots if root not in PACKAGES
+    ]
+    own = sorted({name.rpartition(".")[2] for name in names if name.startswith("__main__.")})
+    if own:
+        found.append(
+            f"score.py: the model needs {', '.join(own)} of the program that wrote it, as sys.modules['__main__'].…"
+        )
     return tuple(found)
 
 
-def _code(joblib: bool, method: str, answer: Any) -> Code:
+def _code(joblib: bool, method: str, answer: Any, notes: tuple[str, ...]) -> Code:
     with_joblib = ("model = joblib.load(path)",)
     with_pickle = ('with open(path, "rb") as file:', "    model = pickle.load(file)")
     return Code(
@@ -144,4 +171,5 @@ def _code(joblib: bool, method: str, answer: Any) -> Code:
         load=with_joblib if joblib else with_pickle,
         predict=(f"return model.{method}({{data}}).tolist()",),
         answer=answer,
+        notes=notes,
     )

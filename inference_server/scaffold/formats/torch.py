@@ -60,10 +60,10 @@ def _torchscript(path: Path, made: Any, source: str) -> Model:
     arguments = _arguments(source)
     sizes = list(_tensors(made))
     takes = _tensors_taken(arguments, sizes)
-    calls = (
-        ", ".join(f"torch.from_numpy({{{name}}}).to(device)" for name, _ in arguments)
-        or "torch.tensor({data})"
-    )
+    calls = "torch.tensor({data}, device=device)"
+    if isinstance(takes, Tensors):
+        places = range(len(takes.tensors))
+        calls = ", ".join(f"torch.from_numpy({{{place}}}).to(device)" for place in places)
     return Model(
         path,
         f"TorchScript, forward({', '.join(name for name, _ in arguments)})",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inference_server.scaffold.literal import shown
 from inference_server.scaffold.model import Code
 
 _HELPERS = '''
@@ -19,9 +20,9 @@ _MOST_TENSORS = 20
 
 def code(load_weights: str, imports: tuple[str, ...], tensors: list[tuple[str, tuple[int, ...]]]) -> Code:
     """A script that starts at once and says what is missing. `load_weights` reads the file at `path`."""
-    shown = [f"        {name} {list(shape)}" for name, shape in tensors[:_MOST_TENSORS]]
+    listed = [shown(f"        {name} {list(shape)}") for name, shape in tensors[:_MOST_TENSORS]]
     if len(tensors) > _MOST_TENSORS:
-        shown.append(f"        and {len(tensors) - _MOST_TENSORS} more")
+        listed.append(f"        and {len(tensors) - _MOST_TENSORS} more")
     return Code(
         imports=(*imports, "from azureml_inference_server_http.api.aml_response import AMLResponse"),
         load=(
@@ -37,6 +38,6 @@ def code(load_weights: str, imports: tuple[str, ...], tensors: list[tuple[str, t
             "with torch.inference_mode():",
             "    return network(torch.tensor({data}, dtype=torch.float32)).tolist()",
         ),
-        helpers=_HELPERS.format(tensors="\n".join(shown)),
+        helpers=_HELPERS.replace("{tensors}", "\n".join(listed)),
         notes=(NOTE,),
     )

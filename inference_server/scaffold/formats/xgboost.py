@@ -47,7 +47,8 @@ def _model(path: Path, learner: dict[str, Any], version: Any) -> Model:
     )
     objective = learner.get("objective", {}).get("name", "")
     classes = int(facts.get("num_class", 0))
-    floor = f">={version[0]}.{version[1]}" if isinstance(version, list) and len(version) > 1 else ""
+    major, minor = (*version, 0, 0)[:2] if isinstance(version, list) else (0, 0)
+    floor = f">={major}.{minor}" if isinstance(major, int) and isinstance(minor, int) and major else ""
     return Model(
         path,
         f"XGBoost, {objective or 'booster'}, {count} features",
