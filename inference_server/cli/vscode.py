@@ -11,7 +11,7 @@ from inference_server.cli.command import Parser, fail
 from inference_server.cli.terminal import Terminal
 from inference_server.editor.jsonc import NotJson
 from inference_server.editor.merge import merged
-from inference_server.editor.vscode import FILES, File, Project
+from inference_server.editor.vscode import DEBUG_PORT, FILES, File, Project
 from inference_server.errors import InferenceServerError, SettingsError
 from inference_server.settings import Settings, load
 
@@ -41,7 +41,7 @@ def parser() -> Parser:
         type=int,
         default=5678,
         metavar="PORT",
-        help="Where the debugger listens. Default: 5678.",
+        help=f"Where the debugger listens. Default: {DEBUG_PORT}.",
     )
     made.add_argument(
         "--image", default="azmlinfsrv:latest", help="Image of the container. Default: azmlinfsrv:latest."

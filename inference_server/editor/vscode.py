@@ -8,6 +8,7 @@ from typing import Any
 
 from inference_server.editor.merge import Identities
 
+DEBUG_PORT = 5678
 APP_ROOT = "/var/azureml-app"  # where Azure ML's containers have the code
 _ROOT = "${workspaceFolder}"
 _PYTHON = "${command:python.interpreterPath}"  # the interpreter that was chosen in the editor
@@ -24,7 +25,7 @@ class Project:
     request: str = ""
     requirements: str = ""
     port: int = 5001
-    debug_port: int = 5678
+    debug_port: int = DEBUG_PORT
     image: str = "azmlinfsrv:latest"
     python: str = ""  # of the script, where it is not the editor's
 
@@ -79,11 +80,14 @@ def _tasks(project: Project) -> dict[str, Any]:
     test = ["test", "--entry_script", project.script]
     if project.request:
         test += ["-r", project.request]
+    debug = ["--debug"]
+    if project.debug_port != DEBUG_PORT:
+        debug += ["--debug_port", str(project.debug_port)]
     return {
         "version": "2.0.0",
         "tasks": [
             _task("azmlinfsrv: serve", project.flags(), **_background()),
-            _task("azmlinfsrv: debug", [*project.flags(), "--debug"], **_background()),
+            _task("azmlinfsrv: debug", [*project.flags(), *debug], **_background()),
             _task("azmlinfsrv: test", test, problemMatcher=[], group="test"),
         ],
     }

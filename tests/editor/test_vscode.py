@@ -51,7 +51,7 @@ def test_a_new_project(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Non
     ]
     serve, debug, test = read(FILES[1])["tasks"]
     assert serve["args"] == ["-m", "inference_server", *flags]
-    assert debug["args"] == [*serve["args"], "--debug"]
+    assert debug["args"] == [*serve["args"], "--debug", "--debug_port", "6000"]
     assert test["args"][2:] == ["test", "--entry_script", "src/score.py", "-r", "sample-request.json"]
     devcontainer = read(FILES[2])
     assert devcontainer["image"] == "azmlinfsrv:latest"
