@@ -23,14 +23,16 @@ class SettingsError(InferenceServerError):
 
 
 class StartError(InferenceServerError):
-    """The first start of the script failed: `summary` is one line, `detail` the traceback."""
+    """The script could not be started: `summary` is one line, `detail` the traceback, `files` the user's own that
+    were loaded."""
 
     exit_code = 3
 
-    def __init__(self, summary: str, detail: str = "") -> None:
+    def __init__(self, summary: str, detail: str = "", files: tuple[str, ...] = ()) -> None:
         super().__init__(summary)
         self.summary = summary
         self.detail = detail
+        self.files = files
 
 
 class RequestRefused(InferenceServerError):

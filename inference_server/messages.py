@@ -223,6 +223,16 @@ class BatchingReport:
 
 
 @dataclass(frozen=True)
+class ReloadReport:
+    """The last exchange of the workers for new ones that loaded the script afresh."""
+
+    number: int  # 1, 2, … since the start
+    state: str  # running, done or failed
+    reason: str  # one sentence for a person: what asked for it; when it failed, why
+    seconds: float  # how long it took, or has taken until now
+
+
+@dataclass(frozen=True)
 class HealthReport:
     """The whole server, as the health routes show it: a pure reading of the workers' states."""
 
@@ -232,3 +242,4 @@ class HealthReport:
     queued: int  # requests that wait
     workers: tuple[WorkerReport, ...]
     batching: BatchingReport | None = None  # None: it was not asked for, or nothing is known yet
+    reload: ReloadReport | None = None  # None: there was none

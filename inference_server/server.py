@@ -36,6 +36,7 @@ from inference_server.telemetry.insights import Insights, InsightsConfig, open_i
 from inference_server.telemetry.ledger import Ledger
 from inference_server.telemetry.metrics import Metrics
 from inference_server.telemetry.output import standard
+from inference_server.workers import changes
 from inference_server.workers.pool import Observer
 from inference_server.workers.spec import PoolSpec
 
@@ -60,7 +61,7 @@ logger = logging.getLogger("azmlinfsrv")
 
 def pool_spec(settings: Settings) -> PoolSpec:
     """The workers that `settings` ask for."""
-    workers = settings.workers
+    workers, develop = settings.workers, settings.develop
     return PoolSpec(
         config=settings.scoring_config(),
         python=workers.python,
@@ -69,8 +70,7 @@ def pool_spec(settings: Settings) -> PoolSpec:
         channel=workers.channel,
         preload=workers.preload,
         scoring_timeout=settings.script.scoring_timeout_ms / 1000,
-        # under a debugger, a call stands still for as long as a person thinks
-        worker_timeout=0 if settings.script.debug_port else workers.worker_timeout,
+        worker_timeout=workers.worker_timeout,
         stall_grace=workers.stall_grace_ms / 1000,
         boot_timeout=workers.boot_timeout,
         max_requests=workers.max_requests,
@@ -78,6 +78,8 @@ def pool_spec(settings: Settings) -> PoolSpec:
         max_worker_rss=workers.max_worker_rss,
         max_queue_delay=settings.batch.max_queue_delay_ms / 1000,
         devices=settings.devices,
+        attach=(develop.debug_host, develop.debug_listen) if develop.debugs else None,
+        drain_first=develop.reload_mode == "drain",
     )
 
 
@@ -237,6 +239,12 @@ def _settle_memory() -> None:
     gc.set_threshold(GC_ALLOCATIONS)
 
 
+def _say_unwatched(task: asyncio.Task[None]) -> None:
+    """Files are not watched any more: unless that is the end of the server, say why."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("Changes are not noticed any more, use azmlinfsrv reload: %s", error)
+
+
 class Front:
     """The HTTP process of one server; see supervisor/life.py for what a supervisor asks of it."""
 
@@ -266,7 +274,10 @@ class Front:
         if starting.done() and (error := starting.exception()) is not None:
             code = self._start_failed(error)
         else:
+            watching = self._watch(engine)
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in watching:
+                task.cancel()
         if serving.done() and (error := serving.exception()) is not None:
             logger.error("The server cannot listen: %s", error)  # a certificate that cannot be read, say
             code = StartError.exit_code
@@ -279,6 +290,15 @@ class Front:
         for task in (starting, stopping):
             task.cancel()
         return code
+
+    def _watch(self, engine: Engine) -> list[asyncio.Task[None]]:
+        """Watch what the workers have loaded, when that is asked for."""
+        if not self._settings.develop.reload:
+            return []
+        work = changes.watch(engine.endpoint.deployment.pool, self._settings.script.model_dir)
+        task = asyncio.create_task(work)
+        task.add_done_callback(_say_unwatched)
+        return [task]
 
     def _config(self, engine: Engine) -> uvicorn.Config:
         listen = self._settings.listen
@@ -341,10 +361,10 @@ class Front:
         self._stop.set()
 
     def reload(self) -> None:
-        """Replace all workers, one after the other."""
+        """Replace all workers, one after the other, by new ones that load the script afresh."""
         if self._engine is not None:
             logger.info("Replacing the workers one after the other")
-            self._engine.endpoint.deployment.pool.roll()
+            self._engine.endpoint.deployment.pool.roll("asked for by SIGHUP")
 
     def scale(self, by: int) -> None:
         """Add workers, or take some away; one stays."""

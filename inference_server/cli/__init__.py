@@ -12,6 +12,7 @@ COMMANDS = {
     "vscode": "inference_server.cli.vscode",
     "init": "inference_server.cli.init",
     "test": "inference_server.cli.trial",
+    "reload": "inference_server.cli.reload",
     "replay": "inference_server.cli.replay",
     "top": "inference_server.cli.top",
     "tune": "inference_server.cli.tune",

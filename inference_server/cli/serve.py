@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from inference_server.cli.flags import parse
 from inference_server.cli.start_lines import start_lines
-from inference_server.errors import SettingsError
+from inference_server.errors import SettingsError, StartError
 from inference_server.settings import BadSettings, load
 from inference_server.telemetry import logs
 
@@ -16,6 +17,10 @@ _NOTHING_TO_SERVE = (
     "Error!",
     "Either provide an entry_script using --entry_script or provide a path to the configuration file using "
     "--config_file",
+)
+_NO_WATCHFILES = (
+    "--reload needs watchfiles where the server runs: pip install 'azmlinfsrv[dev]', or leave it out and use "
+    "azmlinfsrv reload"
 )
 
 log = logging.getLogger("azmlinfsrv")
@@ -44,6 +49,9 @@ def serve(words: Sequence[str]) -> int:
         for text in error.report if isinstance(error, BadSettings) else [str(error)]:
             log.critical(text)
         return error.exit_code
+    if settings.develop.reload and find_spec("watchfiles") is None:
+        log.critical(_NO_WATCHFILES)
+        return StartError.exit_code
     if settings.logging_config:
         log.info("Loaded logging config from %s", settings.logging_config)
 

@@ -49,6 +49,9 @@ class Deployment:
             admission = Admission(limits, 1, lambda rows: rows * self.queue.run_seconds, lambda: True)
         self.gate = Gate(self.queue, self.pool, admission, observer.refused)
         self.submit = self._submit_weighed if spec.batches or admission.limited else self._submit
+        if spec.debugged:
+            self.submit = self._submit_patient
+        self._debugged = spec.debugged
         self.draining = False
         self._deadlines = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
@@ -90,6 +93,11 @@ class Deployment:
             self._set_timer()
         self.pool.schedule()
 
+    def _submit_patient(self, request: ScoringRequest) -> None:
+        """Under a debugger run() may stand still for long: no deadline holds."""
+        request.deadline = 0.0
+        self._submit(request) if self._batches is None else self._submit_weighed(request)
+
     def _closed(self) -> Answer | None:
         if self.draining:
             return unavailable(DRAINING)
@@ -97,7 +105,7 @@ class Deployment:
 
     def refusal(self, body_bytes: int, deadline: float) -> Answer | None:
         """What a request with such a body would be answered at once; None: it would be taken in. See `Gate.refusal`."""
-        return self._closed() or self.gate.refusal(body_bytes, deadline)
+        return self._closed() or self.gate.refusal(body_bytes, 0.0 if self._debugged else deadline)
 
     def leave(self, request: ScoringRequest) -> None:
         """The caller has gone: a request that was not begun is not run, an answer that comes is dropped."""

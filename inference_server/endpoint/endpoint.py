@@ -44,6 +44,7 @@ class Endpoint:
             len(self.deployment.queue),
             tuple(pool.reports()),
             self.deployment.batching(),
+            pool.reload.report(),
         )
 
     def _state(self) -> tuple[ServerState, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import orjson
 
 from inference_server.lifecycle import ServerState
-from inference_server.messages import Answer, BatchingReport, HealthReport, WorkerReport
+from inference_server.messages import Answer, BatchingReport, HealthReport, ReloadReport, WorkerReport
 
 LAYOUT = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE  # a person reads it too
 NO_STORE = b"Cache-Control: no-store\r\n"
@@ -58,10 +59,13 @@ def described(report: HealthReport) -> dict[str, object]:
         "reason": _text(report.reason),
         "started": report.started,
         "queued": report.queued,
+        "pid": os.getpid(),
         "workers": [_worker(worker) for worker in report.workers],
     }
     if report.batching is not None:
         body["batching"] = _batching(report.batching)
+    if report.reload is not None:
+        body["reload"] = _reload(report.reload)
     return body
 
 
@@ -78,6 +82,15 @@ def _batching(report: BatchingReport) -> dict[str, object]:
         "agreed": report.agreed,
         "requests": report.requests,
         "repro": _text(report.repro),
+    }
+
+
+def _reload(report: ReloadReport) -> dict[str, object]:
+    return {
+        "number": report.number,
+        "state": report.state,
+        "reason": _text(report.reason),
+        "seconds": round(report.seconds, 3),
     }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from inference_server.scoring import wire
+from inference_server.scoring import models, wire
 from inference_server.scoring.batch_worker import BatchWorker
 from inference_server.scoring.batching import repro, warmup
 from inference_server.scoring.batching.merger import ROWS, SINGLE, choose
 from inference_server.scoring.channel import Channel, say
 from inference_server.scoring.config import ScoringConfig
+from inference_server.scoring.importing import imported
 from inference_server.scoring.script import Script
 from inference_server.scoring.worker import Worker, describe
 
@@ -25,7 +26,8 @@ def batch_worker(channel: Channel, config: ScoringConfig, script: Script) -> Tup
         "rows": merger.max_batch_size,
         "reexecute": merger.reexecute,
     }
-    body = describe(script, batching=facts, digest=repro.digest(script.file))
+    digest = repro.digest(script.file, *imported(config)) + models.stamp(config.model_dir)
+    body = describe(script, config, batching=facts, digest=digest)
     if merger.way == SINGLE or merger.max_batch_size < 2:
         return Worker(channel, config, script), body
     worker = BatchWorker(channel, config, script, merger)

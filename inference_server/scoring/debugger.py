@@ -1,7 +1,7 @@
 """The script under a debugger, debugpy, from its first line on.
 
-    --debug             debugpy listens, and editors attach through the front
-    AZUREML_DEBUG_PORT  the reverse: an editor's debugger listens, and the worker connects to it
+--debug             debugpy listens, and editors attach through the front
+AZUREML_DEBUG_PORT  the reverse: an editor's debugger listens, and the worker connects to it
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def listen() -> int:
     try:
         _, port = debugpy.listen(("127.0.0.1", 0))
     except (OSError, RuntimeError) as error:
-        raise UserScriptError(f"The debugger did not start: {error}. Try again, or leave out --debug") from error
+        raise UserScriptError(
+            f"The debugger did not start: {error}. Try again, or leave out --debug"
+        ) from error
     return int(port)
 
 

@@ -72,12 +72,14 @@ class Unserializable(Exception):
 def script_failed(exc: BaseException) -> Answer:
     """The answer when run() raised: 500, marked as the script's failure.
 
-    In development the body also carries `location` (their file and line) and `traceback`.
+    In development the body also carries `location` (file, line, function and source of their own frame), `error` and
+    `traceback`.
     """
     if not _context.development:
         return message(500, SCRIPT_FAILED, failed=True)
     summary, detail = describe_failure(exc)
-    location = str(place(exc) or "")
+    where = place(exc)
+    location = where._asdict() if where is not None else None
     return message(500, SCRIPT_FAILED, failed=True, location=location, error=summary, traceback=detail)
 
 

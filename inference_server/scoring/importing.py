@@ -19,6 +19,8 @@ MODULE = "entry_module"
 DEFAULT = "main"
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_PACKAGE = os.path.dirname(os.path.realpath(_HERE)) + os.sep
+_STDLIB = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 
 logger = logging.getLogger("azmlinfsrv")
 
@@ -55,6 +57,23 @@ def user_folders(config: ScoringConfig) -> List[str]:
     if config.entry_script:
         folders.append(os.path.dirname(os.path.abspath(config.entry_script)))
     return list(dict.fromkeys(folders))
+
+
+def imported(config: ScoringConfig) -> List[str]:
+    """The user's own files that are loaded now: the script, and modules below `user_folders`, by their real paths.
+
+    What is installed below such a folder, as in a virtual environment, is not the user's own.
+    """
+    folders = [os.path.realpath(folder) + os.sep for folder in user_folders(config)]
+    found = {os.path.realpath(config.entry_script)} if config.entry_script else set()
+    for module in list(sys.modules.values()):
+        name = getattr(module, "__dict__", {}).get("__file__")  # no attribute: a lazy module would load then
+        if not isinstance(name, str) or "site-packages" in name or "dist-packages" in name:
+            continue
+        path = os.path.realpath(name)
+        if path.startswith(tuple(folders)) and not path.startswith((_PACKAGE, _STDLIB)):
+            found.add(path)
+    return sorted(found)
 
 
 def _import_file(file: str) -> ModuleType:

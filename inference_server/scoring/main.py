@@ -15,6 +15,7 @@ from inference_server.scoring import debugger, errors, logconfig, logs, records,
 from inference_server.scoring.allocator import keep_memory
 from inference_server.scoring.channel import Channel, FrontGone, record, say
 from inference_server.scoring.config import ScoringConfig
+from inference_server.scoring.importing import imported
 from inference_server.scoring.parent import die_with_parent
 from inference_server.scoring.script import Script, load
 from inference_server.scoring.worker import Worker, describe, send_entry
@@ -103,7 +104,12 @@ def start_script(channel: Channel, config: ScoringConfig) -> Optional[Script]:
     try:
         if config.debug_port:
             say(channel, wire.STATE, {"state": "loading", "doing": "waits for the debugger"})
-            debugger.attach(config.debug_port)
+            debugger.connect(config.debug_port)
+        if config.debug:
+            port = debugger.listen()
+            doing = "waits for an editor to attach" if config.debug_wait else "score.py is being imported"
+            say(channel, wire.STATE, {"state": "loading", "doing": doing, "debugger": port})
+            debugger.wait(config.debug_wait)
         say(channel, wire.STATE, {"state": "loading", "doing": "score.py is being imported"})
         script = load(config)
         say(channel, wire.STATE, {"state": "loading", "doing": "init() is running"})
@@ -111,7 +117,8 @@ def start_script(channel: Channel, config: ScoringConfig) -> Optional[Script]:
     except errors.UserScriptError as error:
         if config.app_insights_enabled:
             send_entry(channel, 0, records.of_exception(error.__cause__ or error))
-        say(channel, wire.FAILED, {"summary": error.summary, "detail": error.detail})
+        failure = {"summary": error.summary, "detail": error.detail, "files": imported(config)}
+        say(channel, wire.FAILED, failure)
         return None
     return script
 
@@ -130,14 +137,14 @@ def serve(channel: Channel, config: ScoringConfig, script: Script) -> None:
         from inference_server.scoring.threaded import ThreadedWorker
 
         worker = ThreadedWorker(channel, config, script)  # type: Worker
-        body = describe(script)
+        body = describe(script, config)
     elif config.max_batch_size > 1 and config.batching != "off":
         from inference_server.scoring.batch_start import batch_worker
 
         worker, body = batch_worker(channel, config, script)
     else:
         worker = Worker(channel, config, script)
-        body = describe(script)
+        body = describe(script, config)
     logger.info("Worker with pid %d ready for serving traffic", os.getpid())
     channel.put(record(wire.READY, body=len(body)), b"", body)
     channel.flush()

@@ -1,11 +1,15 @@
-"""What lies in the model directory, for the log when init() fails."""
+"""What lies in the model directory: for the log when init() fails, and to tell one model from another."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+from itertools import islice
 from typing import Iterator, List
 
 MAX_LINES = 200
+MAX_FILES = 10000
 INDENT = "    "
 
 
@@ -31,3 +35,24 @@ def _tree(top: str) -> Iterator[str]:
         yield f"{INDENT * depth}{os.path.basename(folder)}/"
         for file in sorted(files):
             yield f"{INDENT * (depth + 1)}{file}"
+
+
+def stamp(model_dir: str) -> str:
+    """Changes with the model: a digest of its files' names, sizes and times. Empty when there is no such directory."""
+    if not model_dir or not os.path.isdir(model_dir):
+        return ""
+    found = hashlib.sha256()
+    for path in islice(_files(model_dir), MAX_FILES):
+        with contextlib.suppress(OSError):  # it has gone meanwhile
+            status = os.stat(path)
+            found.update(
+                f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape")
+            )
+    return found.hexdigest()
+
+
+def _files(top: str) -> Iterator[str]:
+    for folder, folders, files in os.walk(top):
+        folders.sort()
+        for file in sorted(files):
+            yield os.path.join(folder, file)

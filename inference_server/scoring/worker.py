@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from inference_server.scoring import errors, records, wire
 from inference_server.scoring.channel import Channel, FrontGone, Record, record
 from inference_server.scoring.config import ScoringConfig
+from inference_server.scoring.importing import imported
 from inference_server.scoring.limit import ScoringLimit, ScoringTimeout
 from inference_server.scoring.request import Request
 from inference_server.scoring.results import Answer
@@ -199,7 +200,7 @@ def pack_head(
     return head, headers
 
 
-def describe(script: Script, **more: Any) -> bytes:
+def describe(script: Script, config: ScoringConfig, **more: Any) -> bytes:
     """What the front must know of a loaded script, and `more`: the body of READY."""
     facts = {
         "pid": os.getpid(),
@@ -209,6 +210,7 @@ def describe(script: Script, **more: Any) -> bytes:
         "accepts_options": script.accepts_options,
         "accepts_head": script.accepts_head,
         "swaggers": script.swaggers,
+        "files": imported(config),
         **more,
     }  # type: Dict[str, Any]
     return json.dumps(facts).encode()

@@ -6,6 +6,7 @@ the JSON configuration file, that over the default.
 
 from inference_server.settings.batch import BatchSettings
 from inference_server.settings.declare import Declared
+from inference_server.settings.develop import DevelopSettings
 from inference_server.settings.groups import (
     HttpSettings,
     ListenSettings,
@@ -26,6 +27,7 @@ __all__ = [
     "BadSettings",
     "BatchSettings",
     "Declared",
+    "DevelopSettings",
     "HttpSettings",
     "ListenSettings",
     "QueueSettings",

@@ -82,12 +82,6 @@ class ScriptSettings:
         unit="milliseconds",
         env=("SCORING_TIMEOUT_MS", "AML_SCORING_TIMEOUT"),
     )
-    development: bool = setting(
-        False,
-        switch,
-        "Error answers carry the place in the script and the traceback. Not for production: it shows code.",
-        flag=True,
-    )
     debug_port: int | None = setting(
         None,
         PORT,

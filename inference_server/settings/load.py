@@ -24,6 +24,10 @@ THREADS_BATCH = (
 NOT_PINNED = (
     "WORKER_PRELOAD forks all workers from one process: --devices shows every device to every worker."
 )
+NOT_CONNECTED = (
+    "AZUREML_DEBUG_PORT is left aside: with --debug the editor connects to the server, not the reverse."
+)
+NOT_FORKED = "WORKER_PRELOAD is left aside: a debugger does not survive the fork of a worker."
 KEY_REFUSED = (
     "Invalid Application Insights instrumentation key provided.",
     "Application Insights has been disabled.",
@@ -124,7 +128,34 @@ def _checked(settings: Settings) -> Settings:
     if settings.batch.rows > 1 and settings.workers.threads > 1:
         source = settings.given.get("workers.threads", "")
         raise BadSettings([block("threads", THREADS_BATCH, source)], BAD_VALUE_EXIT)
-    settings = settings.changed(changes)
+    settings = _for_debugger(settings.changed(changes))
     if enabled and key:
         settings = replace(settings, key_lines=KEY_ACCEPTED if valid else KEY_REFUSED)
     return settings
+
+
+def _for_debugger(settings: Settings) -> Settings:
+    """Under a debugger one worker runs one request at a time, unless the flags say otherwise, and no time limit holds:
+    a call stands still for as long as a person thinks."""
+    listens = settings.develop.debugs
+    if not listens and not settings.script.debug_port:
+        return settings
+    changes: dict[str, Any] = {
+        "script.scoring_timeout_ms": 0,
+        "workers.worker_timeout": 0,
+        "workers.boot_timeout": 0.0,
+        "queue.request_timeout_ms": 0,
+        "batch.max_queue_wait_ms": 0,
+    }
+    if listens:
+        if settings.given.get("workers.worker_count") != "flag":
+            changes["workers.worker_count"] = 1
+        if settings.given.get("batch.max_batch_size") != "flag":
+            changes["batch.max_batch_size"] = 1
+        if settings.script.debug_port:
+            changes["script.debug_port"] = None
+            settings = settings.noting(NOT_CONNECTED)
+    if settings.workers.preload:
+        changes["workers.preload"] = False
+        settings = settings.noting(NOT_FORKED)
+    return settings.changed(changes)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inference_server import __version__
-from inference_server.scoring.config import ScoringConfig
+from inference_server.scoring.config import FOR_EVER, ScoringConfig
 from inference_server.settings.batch import BatchSettings
 from inference_server.settings.declare import Declared, declarations
+from inference_server.settings.develop import DevelopSettings
 from inference_server.settings.devices import chosen
 from inference_server.settings.groups import (
     HttpSettings,
@@ -32,6 +33,7 @@ SECTIONS: dict[str, type[Any]] = {
     "batch": BatchSettings,
     "http": HttpSettings,
     "telemetry": TelemetrySettings,
+    "develop": DevelopSettings,
     "supervisor": SupervisorSettings,
 }
 DECLARED: dict[str, Declared] = {
@@ -52,6 +54,7 @@ class Settings:
     batch: BatchSettings = field(default_factory=BatchSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    develop: DevelopSettings = field(default_factory=DevelopSettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
     given: Mapping[str, str] = field(default_factory=dict)  # where each value that is not a default came from
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # the server's own, alive
@@ -118,8 +121,10 @@ class Settings:
             app_insights_enabled=self.telemetry.app_insights_enabled,
             app_insights_log_response=self.telemetry.app_insights_log_response,
             mdc_storage_enabled=self.telemetry.mdc_storage_enabled,
-            development=self.script.development,
+            development=self.develop.shows_errors,
             debug_port=self.script.debug_port,
+            debug=self.develop.debugs,
+            debug_wait=FOR_EVER if self.develop.debug_wait else 0.0,
             server_version=self.server_version,
             max_batch_size=self.batch.rows,
             max_batch_bytes=self.batch.max_batch_bytes,

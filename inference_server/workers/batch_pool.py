@@ -186,8 +186,8 @@ class BatchPool(Pool):
 
     # ------------------------------------------------------------ workers and what they find out
 
-    def _worker(self, number: int, process: Process) -> Worker:
-        return BatchWorker(number, process, self.spec, self._calls, self._batch_calls)
+    def _worker(self, number: int, process: Process, spec: PoolSpec) -> Worker:
+        return BatchWorker(number, process, spec, self._calls, self._batch_calls)
 
     def _enter(self, slot: Slot, worker: Worker) -> None:
         assert isinstance(worker, BatchWorker)

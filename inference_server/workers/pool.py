@@ -6,7 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -14,9 +15,11 @@ from inference_server.batching.admission import Load
 from inference_server.batching.queue import Queue
 from inference_server.errors import StartError
 from inference_server.messages import DONE, ScoringRequest, WorkerReport
+from inference_server.workers.attach import Doors
 from inference_server.workers.batch_worker import Batch
 from inference_server.workers.memory import resident_bytes
 from inference_server.workers.process import Process, start_process
+from inference_server.workers.reload import Reload
 from inference_server.workers.requests import ScriptFacts
 from inference_server.workers.slot import Slot
 from inference_server.workers.spec import PoolSpec
@@ -24,6 +27,9 @@ from inference_server.workers.template import Template
 from inference_server.workers.worker import EXIT_SECONDS, Calls, Worker
 
 LOOK_SECONDS = 1.0  # how often the workers' memory is looked at
+EDITOR_SECONDS = (
+    10.0  # for an editor that was attached to a worker's predecessor to attach to it, before it goes on
+)
 
 logger = logging.getLogger("azmlinfsrv")
 
@@ -58,7 +64,10 @@ class Pool:
         self._first: asyncio.Future[None] = self._loop.create_future()
         self._scheduled = False
         self._stopping = False
-        self._template: Template | None = Template(spec) if spec.preload else None
+        self.template: Template | None = Template(spec) if spec.preload else None
+        self.files: tuple[str, ...] = ()  # the user's own that were loaded last
+        self.reload = Reload(self, spec.drain_first)
+        self._doors = Doors(*spec.attach) if spec.attach is not None else None
         self._calls = Calls(
             self.dispatch, self._put_back, queue.learn, self.observer.log, self.observer.timed_out
         )
@@ -155,23 +164,34 @@ class Pool:
             slot = self._slots.pop()
             slot.abandon()
             if slot.worker is not None:
-                self._let_go(slot.worker)
+                self.let_go(slot.worker)
         self._note_first()
 
     @property
     def size(self) -> int:
         return len(self._slots)
 
-    def roll(self) -> None:
+    def roll(self, why: str = "asked for") -> None:
         """Replace every worker by a new one that has loaded the script afresh, one after the other."""
-        self._background(self._roll())
+        if self.reload.ask(why):
+            self._background(self.reload.run())
 
-    async def _roll(self) -> None:
-        if self._template is not None:
-            self._template.renew()
-        for slot in list(self._slots):
-            if slot in self._slots and not self._stopping:
-                await asyncio.wait({slot.ask()})  # not awaited itself: a cancelled roll would cancel it
+    @property
+    def slots(self) -> list[Slot]:
+        """Those that are filled now and in future."""
+        return [] if self._stopping else list(self._slots)
+
+    @property
+    def loading(self) -> bool:
+        """Whether a worker is being started, or was asked for."""
+        return any(slot.busy for slot in self._slots)
+
+    async def empty(self, slot: Slot) -> None:
+        """Have the worker of a slot finish what it has, then leave, before another is asked for."""
+        worker, slot.worker = slot.worker, None
+        if worker is not None:
+            self.let_go(worker)
+            await asyncio.wait({worker.ended})
 
     async def stop(self, grace: float) -> None:
         """End all workers: what they have in hand may take `grace` seconds more."""
@@ -193,8 +213,10 @@ class Pool:
         filling = [slot.task for slot in self._slots if slot.task is not None]
         if filling:  # what they were just starting is ended with them
             await asyncio.wait(filling, timeout=EXIT_SECONDS)
-        if self._template is not None:
-            await self._template.stop()
+        if self.template is not None:
+            await self.template.stop()
+        if self._doors is not None:
+            await self._doors.close()
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -208,17 +230,27 @@ class Pool:
         while not self._stopping:
             await slot.needs_worker()
             asked, slot.asked = slot.asked, None
+            failed = ""
             try:
                 self._enter(slot, await self._boot(slot))
             except StartError as error:
+                failed = error.summary
+                self.files = tuple({*self.files, *error.files})
                 self._not_started(slot, error)
             finally:
                 if asked is not None:
-                    asked.set_result(None)
+                    asked.set_result(failed)
 
     async def _boot(self, slot: Slot) -> Worker:
         """Start a process and wait until its script is loaded. Raises StartError."""
-        worker = self._worker(slot.number, await self._process(slot.number))
+        spec, door = self.spec, None
+        if self._doors is not None:
+            door = await self._doors.of(slot.number)
+            if door.in_use:
+                spec = replace(spec, config=spec.config._replace(debug_wait=EDITOR_SECONDS))
+        worker = self._worker(slot.number, await self._process(slot.number), spec)
+        if door is not None:
+            worker.debugger = partial(door.debugger, ended=worker.ended)
         slot.coming = worker
         limit = self.spec.boot_timeout
         try:
@@ -234,17 +266,19 @@ class Pool:
             slot.coming = None
         if worker.ended.done():  # perhaps after it was ready
             end = worker.ended.result()
-            raise StartError(end.summary or f"the process exited with code {end.status}", end.detail)
+            summary = end.summary or f"the process exited with code {end.status}"
+            raise StartError(summary, end.detail, worker.files)
         self.facts = worker.ready.result()
+        self.files = self.facts.files
         return worker
 
-    def _worker(self, number: int, process: Process) -> Worker:
-        return Worker(number, process, self.spec, self._calls)
+    def _worker(self, number: int, process: Process, spec: PoolSpec) -> Worker:
+        return Worker(number, process, spec, self._calls)
 
     async def _process(self, number: int) -> Process:
         try:
-            if self._template is not None:
-                return await self._template.fork()
+            if self.template is not None:
+                return await self.template.fork()
             return await start_process(self.spec, number)
         except OSError as error:
             raise StartError(f"a worker cannot be started: {error}") from error
@@ -253,7 +287,7 @@ class Pool:
         """Put a worker into service, in the place of the one it replaces."""
         before, slot.worker = slot.worker, worker
         if before is not None:
-            self._let_go(before)
+            self.let_go(before)
         slot.retry_at = 0.0
         self._serving.append(worker)
         self.down = ""
@@ -284,6 +318,9 @@ class Pool:
             self._first.set_exception(error)
             return
         slot.failed(error.summary)
+        if slot.worker is not None and self.reload.running:  # which says what this means
+            self._limit_requests(slot, slot.worker)
+            return
         logger.error("Worker %d: %s", slot.number, error.summary)  # it has logged the traceback itself
         if slot.worker is not None:
             logger.error("Worker %d keeps serving: its replacement did not start", slot.number)
@@ -292,7 +329,7 @@ class Pool:
             self.down = f"no worker comes up; the last one: {error.summary}"
             self.observer.down(self.down)
 
-    def _let_go(self, worker: Worker) -> None:
+    def let_go(self, worker: Worker) -> None:
         """Take a worker out of service; it finishes what it has and exits."""
         if worker in self._serving:
             self._serving.remove(worker)

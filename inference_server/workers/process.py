@@ -111,7 +111,9 @@ def make_page() -> tuple[mmap.mmap, int]:
 
 async def start_process(spec: PoolSpec, number: int = 0, template: bool = False) -> Process:
     """Start the interpreter on the bootstrap file. Raises StartError when it cannot run or does not connect."""
-    arguments = [spec.python, BOOTSTRAP, "--parent", str(os.getpid())]
+    # frozen modules of the standard library cannot be stepped through
+    options = ["-X", "frozen_modules=off"] if spec.debugged else []
+    arguments = [spec.python, *options, BOOTSTRAP, "--parent", str(os.getpid())]
     if template:
         arguments.append("--template")
     if spec.channel == "tcp" and not template:

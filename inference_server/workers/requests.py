@@ -24,11 +24,13 @@ class ScriptFacts:
     accepts_head: bool = False
     swaggers: dict[str, Any] = field(default_factory=dict)
     batching: dict[str, Any] = field(default_factory=dict)  # "way", "why", "proof"; of a worker that batches
-    digest: str = ""  # of the script's source
+    digest: str = ""  # of the script's source, the modules it imports and the model
+    files: tuple[str, ...] = ()  # the user's own that were loaded
 
     @classmethod
     def from_ready(cls, facts: dict[str, Any]) -> ScriptFacts:
-        return cls(**{name: facts[name] for name in cls.__dataclass_fields__ if name in facts})
+        known = {name: facts[name] for name in cls.__dataclass_fields__ if name in facts}
+        return cls(**{**known, "files": tuple(facts.get("files", ()))})
 
 
 def encode(request: ScoringRequest, facts: ScriptFacts, pieces: list[bytes]) -> int:

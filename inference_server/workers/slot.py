@@ -23,9 +23,7 @@ class Slot:
         self.number = number
         self.worker: Worker | None = None  # in service
         self.coming: Worker | None = None  # starting, perhaps while `worker` still serves
-        self.asked: asyncio.Future[None] | None = (
-            None  # somebody wants a new worker; done when that was tried
-        )
+        self.asked: asyncio.Future[str] | None = None  # somebody wants a new worker; see `ask`
         self.task: asyncio.Task[None] | None = None
         self.retry_at = 0.0  # monotonic seconds; not before does the next attempt begin by itself
         self.restarts = 0
@@ -38,8 +36,11 @@ class Slot:
         """Whether a process is being started or was asked for."""
         return self.coming is not None or self.asked is not None
 
-    def ask(self) -> asyncio.Future[None]:
-        """Have the worker replaced; the future is done once that was tried, or nobody fills the slot any more."""
+    def ask(self) -> asyncio.Future[str]:
+        """Have the worker replaced; the future is done once that was tried, or nobody fills the slot any more.
+
+        It holds why the new one did not start; empty when it did.
+        """
         if self.asked is None:
             self.asked = asyncio.get_running_loop().create_future()
         self._changed.set()
@@ -52,7 +53,7 @@ class Slot:
         if self.coming is not None:
             self.coming.kill("it is not needed any more")
         if self.asked is not None:
-            self.asked.set_result(None)
+            self.asked.set_result("")
             self.asked = None
 
     async def needs_worker(self) -> None:
@@ -68,6 +69,11 @@ class Slot:
     def failed(self, why: str) -> None:
         """A process did not come up."""
         self._fail(why, LONGEST_DELAY)
+
+    def renewed(self) -> None:
+        """New code has come up: what happened to the old is of no interest."""
+        self._failures = 0
+        self._last_error = ""
 
     def crashed(self, why: str, answered: bool) -> None:
         """The worker died in service: a new one comes at once, unless they die before they answer anything."""

@@ -16,6 +16,8 @@ class PoolSpec:
     python: str  # the interpreter of the model's environment
     environment: Mapping[str, str] = field(default_factory=dict)  # the workers' whole environment
     worker_count: int = 1
+    attach: tuple[str, int] | None = None  # where editors attach to the first worker; None: to none
+    drain_first: bool = False  # in a reload the old worker leaves before the new one starts
     channel: str = "socketpair"  # or "tcp"
     preload: bool = False
     scoring_timeout: float = 3600.0
@@ -32,6 +34,11 @@ class PoolSpec:
     def batches(self) -> bool:
         """Whether a worker may run several requests together."""
         return self.config.max_batch_size > 1
+
+    @property
+    def debugged(self) -> bool:
+        """Whether a breakpoint may hold run() up: then no deadline holds."""
+        return self.config.debug or bool(self.config.debug_port)
 
     def environment_of(self, number: int) -> dict[str, str]:
         """The environment of worker `number`, from 1; 0: of the process that all are forked from."""

@@ -69,7 +69,7 @@ class _TemplateLife:
         self.gone: asyncio.Future[int] = loop.create_future()
         self._loop = loop
         self._ready: asyncio.Future[None] = loop.create_future()
-        self._failure: tuple[str, str] | None = None
+        self._failure: tuple[str, str, tuple[str, ...]] | None = None
         self._tag = 0
         self._forks: dict[int, asyncio.Future[int]] = {}  # by tag: asked for, not yet made
         self._living: dict[
@@ -98,7 +98,7 @@ class _TemplateLife:
             raise
         if self.gone.done():
             default = late or f"the process that loads the script exited with code {self.gone.result()}"
-            raise StartError(*(self._failure or (default, "")))
+            raise StartError(*(self._failure or (default,)))
 
     async def fork(self) -> Process:
         """Raises StartError when the template ends meanwhile, OSError when it is out of reach."""
@@ -154,7 +154,7 @@ class _TemplateLife:
         if kind == wire.READY:
             self._ready.set_result(None)
         elif kind == wire.FAILED:
-            self._failure = (str(facts["summary"]), str(facts["detail"]))
+            self._failure = (str(facts["summary"]), str(facts["detail"]), tuple(facts.get("files", ())))
         elif kind == wire.FORKED:
             pid = int(facts["pid"])
             self._living[pid] = None

@@ -63,6 +63,8 @@ class Worker:
         self.ready: asyncio.Future[ScriptFacts] = loop.create_future()
         self.ended: asyncio.Future[End] = loop.create_future()
         self.killed_because = ""
+        self.files: tuple[str, ...] = ()  # the user's own that it had loaded when it failed
+        self.debugger: Callable[[int], None] = lambda port: None  # told where its debugger listens
         self._process = process
         self._threads = spec.config.threads
         self._script = spec.config.entry_script or "main.py"
@@ -262,12 +264,15 @@ class Worker:
         facts: dict[str, Any] = json.loads(body)
         if kind == wire.STATE:
             self._move(WorkerState.LOADING, str(facts["doing"]))
+            if "debugger" in facts:
+                self.debugger(int(facts["debugger"]))
         elif kind == wire.READY:
             self._facts = ScriptFacts.from_ready(facts)
             self._move(WorkerState.READY, "waits for requests")
             self.ready.set_result(self._facts)
         elif kind == wire.FAILED:
             self._failure = (str(facts["summary"]), str(facts["detail"]))
+            self.files = tuple(facts.get("files", ()))
         elif kind == wire.LOG:
             self._calls.log(facts, self.in_hand.get(seq))
 

@@ -46,7 +46,7 @@ def test_the_flags_of_the_server_we_replace_are_all_there() -> None:
         (["--max_worker_rss", "512M"], "workers.max_worker_rss", 512 * 1024**2),
         (["--no-metrics"], "telemetry.metrics", False),
         (["--no_access_log"], "telemetry.access_log", False),
-        (["--development"], "script.development", True),
+        (["--show_errors"], "develop.show_errors", True),
         (["--host", "::1"], "listen.host", "::1"),
     ],
 )

@@ -9,49 +9,45 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import debugpy
 
 from tests.end_to_end.running import free_port, wait_for
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 ADAPTER = os.path.join(os.path.dirname(debugpy.__file__), "adapter")
 
 
-class Editor:
-    """A debug adapter, and the client that an editor is to it; processes to be debugged connect to `port`."""
+class Client:
+    """The debug client that an editor is, connected to whatever speaks the protocol on `port`."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
-        mine = free_port()
-        self._adapter = subprocess.Popen(
-            [sys.executable, ADAPTER, "--host", "127.0.0.1", "--port", str(mine)]
-        )
-        self._sock = wait_for(lambda: _connect(mine))
+    def __init__(self, port: int) -> None:
+        self._sock = wait_for(lambda: _connect(port))
         self._sock.settimeout(20)
         self._file = self._sock.makefile("rb")
         self._seq = 0
         self.messages: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Editor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
         self._sock.close()
-        self._adapter.kill()
-        self._adapter.wait()
 
-    def listen(self) -> None:
-        """Have the adapter wait for a process on `port`, as «attach» with «listen» does in a launch.json."""
+    def initialize(self) -> None:
         self.send("initialize", adapterID="debugpy", pathFormat="path", linesStartAt1=True)
-        self.send("attach", listen={"host": "127.0.0.1", "port": self.port}, justMyCode=False)
-        wait_for(lambda: _listens(self.port))
 
     def go(self, breakpoints: dict[Path, list[int]]) -> None:
-        """Once the process has connected: set the breakpoints and let it run."""
+        """Once the debugger is there: set the breakpoints and let the process run."""
         self.event("initialized")
         for file, lines in breakpoints.items():
             self.send("setBreakpoints", source={"path": str(file)}, breakpoints=[{"line": n} for n in lines])
@@ -84,6 +80,52 @@ class Editor:
             while (line := self._file.readline()) not in (b"\r\n", b""):
                 size = int(line.partition(b":")[2])
             self.messages.append(json.loads(self._file.read(size)))
+
+
+class Editor(Client):
+    """A debug adapter of its own, and the client of that; processes to be debugged connect to `port`."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        mine = free_port()
+        self._adapter = subprocess.Popen(
+            [sys.executable, ADAPTER, "--host", "127.0.0.1", "--port", str(mine)]
+        )
+        super().__init__(mine)
+
+    def close(self) -> None:
+        super().close()
+        self._adapter.kill()
+        self._adapter.wait()
+
+    def listen(self) -> None:
+        """Have the adapter wait for a process on `port`, as «attach» with «listen» does in a launch.json."""
+        self.initialize()
+        self.send("attach", listen={"host": "127.0.0.1", "port": self.port}, justMyCode=False)
+        wait_for(lambda: _listens(self.port))
+
+
+class Attached(Client):
+    """Attached to a process that listens on `port`, as «attach» with «connect» does in a launch.json."""
+
+    def __init__(
+        self, port: int, breakpoints: dict[Path, list[int]], mappings: dict[Path, Path] | None = None
+    ) -> None:
+        super().__init__(port)
+        self.initialize()
+        found = [
+            {"localRoot": str(here), "remoteRoot": str(there)} for here, there in (mappings or {}).items()
+        ]
+        self.send("attach", connect={"host": "127.0.0.1", "port": port}, justMyCode=True, pathMappings=found)
+        self.go(breakpoints)
+
+    def stopped(self) -> tuple[int, dict[str, Any]]:
+        """Where a breakpoint or a step holds: the thread, and its innermost frame."""
+        thread = self.event("stopped")["threadId"]
+        return thread, self.ask("stackTrace", threadId=thread)["stackFrames"][0]
+
+    def value(self, frame: dict[str, Any], expression: str) -> str:
+        return str(self.ask("evaluate", expression=expression, frameId=frame["id"])["result"])
 
 
 def _connect(port: int) -> socket.socket | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -89,6 +90,7 @@ def test_probes(path: str, ready: int, starting: int) -> None:
         "reason": "1 of 1 workers take requests",
         "started": True,
         "queued": 3,
+        "pid": os.getpid(),
         "workers": [
             {
                 "worker": 1,

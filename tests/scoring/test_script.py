@@ -371,7 +371,8 @@ def test_in_development_the_caller_sees_where_it_failed(drive: Drive, tmp_path: 
     )
     found = script.post("").json
     assert found["message"] == SCRIPT_FAILED
-    assert found["location"] == f"{tmp_path}/score.py, line 3, in run"
+    where = {"file": f"{tmp_path}/score.py", "line": 3, "function": "run", "source": "return 1 / len(data)"}
+    assert found["location"] == where
     assert found["error"].startswith("ZeroDivisionError: ")
     assert found["traceback"].startswith("Traceback (most recent call last):\n")
 

@@ -88,7 +88,7 @@ def test_what_a_worker_is_told(tmp_path: Path) -> None:
         "AZUREML_ENTRY_SCRIPT": "src/score.py",
         "AZUREML_LOG_LEVEL": "debug",
     }
-    config = load({"workers.threads": 2, "script.development": True}, environ).scoring_config()
+    config = load({"workers.threads": 2, "develop.show_errors": True}, environ).scoring_config()
     assert config.entry_script == str(tmp_path / "src" / "score.py")
     assert config.app_root == str(tmp_path)
     assert config.log_level == "DEBUG"

@@ -73,6 +73,11 @@ class Running:
         answer = await asyncio.wait_for(self.submit(value), seconds)
         return json.loads(answer.body) if answer.status == 200 else answer.status
 
+    async def reload(self) -> None:
+        """Returns when the workers were replaced, or could not be."""
+        assert self.pool.reload.ask("a test asks")
+        await self.pool.reload.run()
+
     async def teach(self, count: int = 60) -> None:
         """Have the pool learn that run() is quick: from then on frames are large."""
         for number in range(count):

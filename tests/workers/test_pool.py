@@ -289,12 +289,12 @@ def test_a_roll_takes_the_new_script_and_a_broken_one_changes_nothing(tmp_path: 
         async with pool_of(tmp_path, SCRIPT, worker_count=2, preload=preload) as running:
             old = running.pids()
             (tmp_path / "score.py").write_text("1 / 0\n")
-            await running.pool._roll()
+            await running.reload()
             assert running.pids() == old
             assert await running.ask(1) == 1
             assert "ZeroDivisionError" in running.pool.reports()[0].last_error
             (tmp_path / "score.py").write_text("def init(): pass\ndef run(data): return 'new'\n")
-            await running.pool._roll()
+            await running.reload()
             assert await running.ask(1) == "new"
             assert not set(old) & set(running.pids())
             await until(lambda: not any(map(alive, old)))
@@ -367,10 +367,10 @@ def test_a_second_roll_while_the_template_loads_takes_the_newest_script(tmp_path
     async def test() -> None:
         async with pool_of(tmp_path, SCRIPT, preload=True) as running:
             (tmp_path / "score.py").write_text(slow)
-            first = asyncio.create_task(running.pool._roll())
+            first = asyncio.create_task(running.reload())
             await until(Path("loading").exists)
             (tmp_path / "score.py").write_text("def init(): pass\ndef run(data): return 'new'\n")
-            await running.pool._roll()
+            running.pool.roll("once more")
             await first
             assert await running.ask(1) == "new"
 

@@ -39,13 +39,16 @@ class Mismatch(NamedTuple):
     merged: Optional[Answer]  # None: the call raised, see `why`
 
 
-def digest(path: str) -> str:
-    """The SHA-256 of a script's source; "" when it cannot be read."""
+def digest(path: str, *more: str) -> str:
+    """The SHA-256 of a script's source, and of the files that belong to it; "" when one cannot be read."""
+    found = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        for name in dict.fromkeys((path, *more)):
+            with open(name, "rb") as file:
+                found.update(file.read())
     except OSError:
         return ""
+    return found.hexdigest()
 
 
 def save(folder: str, script: str, config: Dict[str, Any], mismatch: Mismatch) -> str:

@@ -1,0 +1,210 @@
+"""Where editors attach: one port for each worker's place, whichever process fills it.
+
+A worker's debugpy listens on a port of its own and dies with it. So the front keeps the port that people know, and
+passes on what an editor and debugpy say, in the Debug Adapter Protocol. Of it this needs to know the frames (a
+length, then JSON) and three messages: when the worker is replaced, the editor is told that the session has ended and
+is to be restarted, which makes it attach again, now to the new worker, with all its breakpoints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from typing import Any
+
+from inference_server.errors import StartError
+
+TRIES = 50  # how many ports are looked at, from the one that was asked for
+LEAVE_SECONDS = 2.0  # for an editor to let go of a session that it was told has ended
+LONGEST_LINE = 4096
+LONGEST_MESSAGE = 64 * 1024 * 1024
+
+logger = logging.getLogger("azmlinfsrv")
+
+
+class Door:
+    """The port of one worker's place. Processes come and go behind it."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._server: asyncio.Server | None = None
+        self._ports: list[int] = []  # of the debuggers that live, the newest last
+        self._come = asyncio.Event()
+        self._sessions: dict[asyncio.Task[None], Session] = {}
+
+    async def open(self, host: str, port: int) -> int:
+        """Listen on `port` or the next free one, which is returned. Raises StartError."""
+        for candidate in range(port, min(port + TRIES, 65536)):
+            try:
+                self._server = await asyncio.start_server(self._attached, host, candidate)
+            except OSError as error:
+                last = error
+            else:
+                return candidate
+        raise StartError(
+            f"editors cannot attach: no port from {port} on can be listened on ({last}); choose another with "
+            "--debug_port"
+        )
+
+    @property
+    def in_use(self) -> bool:
+        """Whether an editor is attached, or is about to be."""
+        return any(session.follows for session in self._sessions.values())
+
+    def debugger(self, port: int, ended: asyncio.Future[Any]) -> None:
+        """A process listens for its editor on `port` until it has `ended`; editors move there."""
+        self._ports.append(port)
+        ended.add_done_callback(lambda _: self._ports.remove(port))
+        self._come.set()
+        for session in self._sessions.values():
+            session.move()
+
+    async def close(self) -> None:
+        """End all sessions; editors do not come back."""
+        if self._server is not None:
+            self._server.close()
+        for session in self._sessions.values():
+            session.follows = False
+        for task in list(self._sessions):
+            task.cancel()
+
+    def _attached(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = Session(reader, writer)
+        task = asyncio.ensure_future(self._serve(session))
+        self._sessions[task] = session
+        task.add_done_callback(lambda task: self._sessions.pop(task))
+
+    async def _serve(self, session: Session) -> None:
+        try:
+            while not self._ports:
+                self._come.clear()
+                await self._come.wait()
+            await session.run(self._ports[-1], self._number)
+        except (OSError, asyncio.IncompleteReadError, ValueError):
+            pass  # either side is gone, or does not speak the protocol
+        finally:
+            session.close()
+
+
+class Session:
+    """One editor's connection, passed on to one debugger."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.follows = False  # the editor has attached and is to be moved to the next worker
+        self._editor = (reader, writer)
+        self._debugger: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._over = False  # the editor was told that the session has ended
+        self._close: asyncio.TimerHandle | None = None
+
+    async def run(self, port: int, worker: int) -> None:
+        """Pass on what both say until one of them leaves."""
+        self._debugger = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = self._editor
+        ways = [
+            asyncio.ensure_future(
+                self._pass(reader, self._debugger[1], lambda body: self._asked(body, worker))
+            ),
+            asyncio.ensure_future(self._pass(self._debugger[0], writer, self._said)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Any) -> None:
+        while body := await _read(reader):
+            body = look(body)
+            if body:
+                writer.write(_framed(body))
+                await writer.drain()
+
+    def _asked(self, body: bytes, worker: int) -> bytes:
+        """What the editor sends, and what this learns from it."""
+        if b'"attach"' in body or b'"disconnect"' in body or b'"terminate"' in body:
+            message = json.loads(body)
+            command = message.get("command")
+            if command == "attach":
+                arguments = message.get("arguments") or {}
+                # a session for a process that the script started ends with it
+                self.follows = "subProcessId" not in arguments and arguments.get("restart") is not False
+                logger.info("An editor attaches to worker %d", worker)
+            elif command in ("disconnect", "terminate"):
+                self.follows = False
+        return body
+
+    def _said(self, body: bytes) -> bytes:
+        """What the debugger sends, as it is to reach the editor; empty: not at all."""
+        if b'"terminated"' in body and json.loads(body).get("event") == "terminated":
+            if self._over:
+                return b""
+            if self.follows:
+                self._over = True
+                return _restart()
+        return body
+
+    def move(self) -> None:
+        """Have the editor attach anew."""
+        if not self.follows or self._over:
+            return
+        self._over = True
+        self._editor[1].write(_framed(_restart()))
+        self._close = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self.close)
+
+    def close(self) -> None:
+        """Hang up on both sides."""
+        if self._close is not None:
+            self._close.cancel()
+        for _, writer in filter(None, (self._editor, self._debugger)):
+            with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: the loop is closed
+                writer.close()
+
+
+def _restart() -> bytes:
+    return json.dumps({"seq": 0, "type": "event", "event": "terminated", "body": {"restart": True}}).encode()
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """The JSON of one message; empty at the end. Raises ValueError for what is no message."""
+    size = 0
+    while line := (await reader.readline()).strip():
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length":
+            size = int(value)
+        if len(line) > LONGEST_LINE or size > LONGEST_MESSAGE:
+            raise ValueError("not a message of the Debug Adapter Protocol")
+    return await reader.readexactly(size) if size else b""
+
+
+def _framed(body: bytes) -> bytes:
+    return b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+class Doors:
+    """The ports of a pool, from `port` of `host` on."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._doors: dict[int, Door] = {}
+
+    async def of(self, worker: int) -> Door:
+        """The door to the place of `worker`, opened at the first call. Raises StartError."""
+        if worker not in self._doors:
+            door = self._doors[worker] = Door(worker)
+            port = await door.open(self._host, self._port + len(self._doors) - 1)
+            logger.warning(
+                "!! Debugging worker %d: attach your editor to %s:%d (VS Code: "
+                "azmlinfsrv vscode writes what it needs). Not for production.",
+                worker,
+                self._host,
+                port,
+            )
+        return self._doors[worker]
+
+    async def close(self) -> None:
+        for door in self._doors.values():
+            await door.close()
