@@ -29,6 +29,7 @@ class ScoringConfig(NamedTuple):
     app_insights_log_response: bool = True
     mdc_storage_enabled: bool = False
     development: bool = False  # error answers carry location and traceback
+    reload: bool = False  # the script is loaded anew whenever its files change
     debug_port: Optional[int] = None  # where a debugger listens; the worker connects and waits for it
     debug: bool = False  # debugpy listens on a free port of the loopback, which the front is told
     debug_wait: float = 0.0  # seconds that the script's loading waits for an editor to attach, or FOR_EVER

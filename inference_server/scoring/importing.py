@@ -9,7 +9,7 @@ import sys
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
-from typing import List
+from typing import Any, List, NoReturn
 
 from inference_server.scoring import compat
 from inference_server.scoring.config import ScoringConfig
@@ -41,6 +41,8 @@ def extend_path(config: ScoringConfig) -> None:
     current directory, when it is not the app root, comes first. This package's own folder is no place to
     import from.
     """
+    if config.reload:
+        sys.dont_write_bytecode = True  # see _Uncached; this is for the modules that the script imports
     sys.path[:] = [entry for entry in sys.path if not entry or os.path.abspath(entry) != _HERE]
     cwd = os.getcwd()
     if cwd != os.path.abspath(config.app_root):
@@ -76,10 +78,18 @@ def imported(config: ScoringConfig) -> List[str]:
     return sorted(found)
 
 
+class _Uncached(SourceFileLoader):
+    """Compiles the file whenever it is loaded: a cached one counts as fresh when it has the size and the full second of
+    the file, and a script may be saved twice within a second."""
+
+    def path_stats(self, path: Any) -> NoReturn:
+        raise OSError("no cache")
+
+
 def _import_file(file: str) -> ModuleType:
     """The file as a module called `entry_module`, known by that name to pickle and to dataclasses."""
     file = os.path.abspath(file)
-    spec = spec_from_file_location(MODULE, file, loader=SourceFileLoader(MODULE, file))
+    spec = spec_from_file_location(MODULE, file, loader=_Uncached(MODULE, file))
     assert spec is not None
     assert spec.loader is not None  # it was given
     module = module_from_spec(spec)

@@ -122,6 +122,7 @@ class Settings:
             app_insights_log_response=self.telemetry.app_insights_log_response,
             mdc_storage_enabled=self.telemetry.mdc_storage_enabled,
             development=self.develop.shows_errors,
+            reload=self.develop.reload,
             debug_port=self.script.debug_port,
             debug=self.develop.debugs,
             debug_wait=FOR_EVER if self.develop.debug_wait else 0.0,

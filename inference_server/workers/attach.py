@@ -12,11 +12,16 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from inference_server.errors import StartError
 
 TRIES = 50  # how many ports are looked at, from the one that was asked for
+EDITOR_SECONDS = (
+    10.0  # for an editor that was attached to a worker to attach to its successor, before that goes on
+)
 LEAVE_SECONDS = 2.0  # for an editor to let go of a session that it was told has ended
 LONGEST_LINE = 4096
 LONGEST_MESSAGE = 64 * 1024 * 1024
@@ -32,6 +37,7 @@ class Door:
         self._server: asyncio.Server | None = None
         self._ports: list[int] = []  # of the debuggers that live, the newest last
         self._come = asyncio.Event()
+        self._expected = 0.0  # monotonic seconds: until then an editor that was told to restart is to be back
         self._sessions: dict[asyncio.Task[None], Session] = {}
 
     async def open(self, host: str, port: int) -> int:
@@ -50,8 +56,11 @@ class Door:
 
     @property
     def in_use(self) -> bool:
-        """Whether an editor is attached, or is about to be."""
-        return any(session.follows for session in self._sessions.values())
+        """Whether an editor is attached, or was told to attach again."""
+        return self._expected > monotonic() or any(session.follows for session in self._sessions.values())
+
+    def _expect(self) -> None:
+        self._expected = monotonic() + EDITOR_SECONDS
 
     def debugger(self, port: int, ended: asyncio.Future[Any]) -> None:
         """A process listens for its editor on `port` until it has `ended`; editors move there."""
@@ -71,7 +80,7 @@ class Door:
             task.cancel()
 
     def _attached(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = Session(reader, writer)
+        session = Session(reader, writer, self._expect)
         task = asyncio.ensure_future(self._serve(session))
         self._sessions[task] = session
         task.add_done_callback(lambda task: self._sessions.pop(task))
@@ -91,8 +100,11 @@ class Door:
 class Session:
     """One editor's connection, passed on to one debugger."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_restart: Callable[[], None]
+    ) -> None:
         self.follows = False  # the editor has attached and is to be moved to the next worker
+        self._on_restart = on_restart
         self._editor = (reader, writer)
         self._debugger: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._over = False  # the editor was told that the session has ended
@@ -115,7 +127,9 @@ class Session:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Any) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Callable[[bytes], bytes]
+    ) -> None:
         while body := await _read(reader):
             body = look(body)
             if body:
@@ -143,6 +157,7 @@ class Session:
                 return b""
             if self.follows:
                 self._over = True
+                self._on_restart()
                 return _restart()
         return body
 
@@ -151,6 +166,7 @@ class Session:
         if not self.follows or self._over:
             return
         self._over = True
+        self._on_restart()
         self._editor[1].write(_framed(_restart()))
         self._close = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self.close)
 

@@ -15,7 +15,7 @@ from inference_server.batching.admission import Load
 from inference_server.batching.queue import Queue
 from inference_server.errors import StartError
 from inference_server.messages import DONE, ScoringRequest, WorkerReport
-from inference_server.workers.attach import Doors
+from inference_server.workers.attach import EDITOR_SECONDS, Doors
 from inference_server.workers.batch_worker import Batch
 from inference_server.workers.memory import resident_bytes
 from inference_server.workers.process import Process, start_process
@@ -27,9 +27,6 @@ from inference_server.workers.template import Template
 from inference_server.workers.worker import EXIT_SECONDS, Calls, Worker
 
 LOOK_SECONDS = 1.0  # how often the workers' memory is looked at
-EDITOR_SECONDS = (
-    10.0  # for an editor that was attached to a worker's predecessor to attach to it, before it goes on
-)
 
 logger = logging.getLogger("azmlinfsrv")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.end_to_end.load import Load
 from tests.end_to_end.running import Server, clean_environment, command, wait_for
 from tests.tools import require_module
 
-SWAPS = 15
+SWAPS = int(os.environ.get("TEST_SWAPS", "15"))
 
 
 def script(value: object) -> str:
