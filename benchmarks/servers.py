@@ -44,10 +44,7 @@ SCRIPTS = {"stream": "score_stream.py"}
 BATCH_SCRIPTS = {"encoder": "score_batch.py", "lengths": "score_pad.py"}
 
 
-BATCH_SIZES = {
-    "mlp": 64,
-    "lengths": 64,
-}  # elsewhere 16; of many lengths more wait, so that like ones can be found
+BATCH_SIZES = {"lengths": 64}  # elsewhere 16; of many lengths more wait, so that like ones can be found
 
 
 def azmlinfsrv(*more: str, scripts: Mapping[str, str] = SCRIPTS) -> Command:
