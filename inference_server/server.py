@@ -276,8 +276,8 @@ class Front:
         else:
             watching = self._watch(engine)
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            for task in watching:
-                task.cancel()
+            for watch in watching:
+                watch.cancel()
         if serving.done() and (error := serving.exception()) is not None:
             logger.error("The server cannot listen: %s", error)  # a certificate that cannot be read, say
             code = StartError.exit_code

@@ -174,4 +174,7 @@ def test_reload_without_watchfiles_says_what_to_install(tmp_path: Path) -> None:
         timeout=30,
     )
     assert done.returncode == 3
-    assert "--reload needs watchfiles where the server runs: pip install 'azmlinfsrv[dev]'" in done.stderr
+    assert (
+        "--reload needs watchfiles where the server runs: pip install 'azmlinfsrv[dev]'"
+        in done.stdout + done.stderr
+    )
