@@ -103,7 +103,10 @@ def test_run_is_held_to_the_scoring_timeout(run: Run, monkeypatch: pytest.Monkey
             "def init(): pass\ndef run(data) return 1",
             "SyntaxError: expected ':'\n  score.py:2\n      def run(data) return 1",
         ),
-        ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it'\n  score.py:1\n      import nothing_like_it"),
+        (
+            "import nothing_like_it",
+            "ModuleNotFoundError: No module named 'nothing_like_it'\n  score.py:1\n      import nothing_like_it",
+        ),
         (
             "def init():\n    raise OSError('no model')\ndef run(data): pass",
             "OSError: no model\n  score.py:2 in init()",
