@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from time import monotonic
 from typing import Any, ClassVar, cast
 
@@ -20,7 +21,7 @@ LINGER_SECONDS = 5.0  # a refused client may still be sending; what it sends is 
 HEAD, BODY, ANSWER, CLOSING, LINGERING = range(5)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """What the scoring protocol is made on: it reads requests and answers them."""
 
     site: ClassVar[Site]
@@ -45,13 +46,13 @@ class Connection(asyncio.Protocol):
         self._had_taken = 0  # what `_taken` said when last looked at
         self._health_only = False
 
+    @abstractmethod
     def _next(self) -> None:
         """Go on with what was read ahead."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _client_left(self) -> None:
         """Nobody waits any more for the answer in the making."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------ asyncio's calls
 
