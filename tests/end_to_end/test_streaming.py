@@ -11,6 +11,7 @@ import pytest
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.running import Server, wait_for
 from tests.end_to_end.talk import Talk, post
+from tests.tools import require_module
 
 SCRIPT = """
     import asyncio, json, time
@@ -216,7 +217,7 @@ def test_slow_readers_and_readers_that_stopped(serve: Serve) -> None:
 
 
 def test_head_of_a_stream_in_raw_mode(serve: Serve) -> None:
-    pytest.importorskip("flask")
+    require_module("flask")
     script = """
         from azureml_inference_server_http.api.aml_request import rawhttp
         from azureml_inference_server_http.api.aml_response import AMLResponse

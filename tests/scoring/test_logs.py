@@ -14,7 +14,7 @@ import pytest
 
 from inference_server.scoring import records
 from inference_server.scoring.logs import AMLLogFormatter, escape_controls, level_number
-from tests.tools import ROOT, missing
+from tests.tools import ROOT, missing, require_module
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ([DIWEC]) \[\d+\] (\S+) - (.*)")
 
@@ -248,7 +248,8 @@ def test_levels_by_name_or_number() -> None:
 
 
 def test_model_data_of_any_kind_is_json() -> None:
-    numpy = pytest.importorskip("numpy")
+    require_module("numpy")
+    import numpy
 
     def sent(inputs: Any, prediction: Any) -> tuple[Any, Any]:
         extra = records.of_model_data(inputs, prediction)["extra"]

@@ -22,6 +22,7 @@ from inference_server.scoring.errors import UserScriptError
 from inference_server.scoring.request import Request
 from tests.scoring.batching.merging import JSON_META, module_of, post, requests, script_of, together
 from tests.scoring.batching.test_schema_rows import FOUR, decorated
+from tests.tools import require_module
 
 
 def plain(raw_data: Any) -> Any:
@@ -90,7 +91,7 @@ def test_schemas() -> None:
 
 
 def test_a_script_that_uses_flask_is_not_merged(tmp_path: Path) -> None:
-    pytest.importorskip("flask")
+    require_module("flask")
     (tmp_path / "helper_of_merger.py").write_text("import flask\n")
     sys.path.insert(0, str(tmp_path))
     try:
@@ -157,7 +158,9 @@ def test_a_batch_function_returns_one_result_per_item(result: Any) -> None:
 
 
 def test_tables_are_no_list_of_results() -> None:
-    pandas = pytest.importorskip("pandas")
+    require_module("pandas")
+    import pandas
+
     with pytest.raises(NotSplittable, match="DataFrame"):
         one_by_one(lambda items: pandas.DataFrame({"a": [1]}))("x")
 

@@ -13,6 +13,7 @@ import pytest
 from inference_server.scoring.batching.payload import NotSplittable
 from inference_server.scoring.batching.split import Splitter
 from inference_server.scoring.results import answer
+from tests.tools import require_module
 
 
 def sent(result: Any) -> Any:
@@ -102,7 +103,9 @@ def test_what_cannot_be_cut(result: Any, reason: str) -> None:
 
 
 def test_responses_are_not_cut() -> None:
-    flask = pytest.importorskip("flask")
+    require_module("flask")
+    import flask
+
     for response in (flask.Response("[1, 2]"), answer([1, 2])):
         with pytest.raises(NotSplittable):
             Splitter().split(response, [1, 1])
