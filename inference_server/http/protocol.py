@@ -218,8 +218,7 @@ class ScoringProtocol(Connection):
             self.transport.write(raw + body)
         else:
             self.transport.writelines((raw, body))
-        self._note(answer, len(body), len(raw), answered)
-        self._finish()
+        self._finish(self._note(answer, len(body), len(raw), answered))
 
     def _answer_early(self, answer: Answer) -> None:
         """The answer to a scoring request whose body has not come, and need not: so this is the connection's end."""
@@ -262,9 +261,9 @@ class ScoringProtocol(Connection):
         """The last chunk was written, or the stream broke: then the caller must see that it is not whole."""
         self._stream = None
         self._had_taken = self._taken()
-        self._note(writer.answer, None, writer.head_bytes, writer.began, writer.sent)
+        now = self._note(writer.answer, None, writer.head_bytes, writer.began, writer.sent)
         if complete:
-            self._finish()
+            self._finish(now)
         else:
             self._state = CLOSING
             self.transport.abort()
@@ -274,15 +273,15 @@ class ScoringProtocol(Connection):
     ) -> None:
         """The application's answer has been written."""
         self._call = None
-        self._note_app(status, len(body), head_bytes)
+        now = self._note_app(status, len(body), head_bytes)
         if self.site.insights is not None and self._head.path == "/swagger.json":
-            latency = monotonic() - self._arrived
+            latency = now - self._arrived
             scoring.tell_insights_of_route(
                 self.site.insights, self.scheme, self._head, status, headers, body, latency
             )
-        self._finish()
+        self._finish(now)
 
-    def _finish(self) -> None:
+    def _finish(self, now: float) -> None:
         """One request is done with; on to the next, if there is to be one."""
         self._request = None
         if self._last:
@@ -290,7 +289,7 @@ class ScoringProtocol(Connection):
             return
         self._state = HEAD
         if not self._paused:
-            self.due = monotonic() + self.site.timeouts.keep_alive
+            self.due = now + self.site.timeouts.keep_alive
         if self._data:
             self.loop.call_soon(self._next)
 
@@ -313,8 +312,8 @@ class ScoringProtocol(Connection):
 
     def _note(
         self, answer: Answer, length: int | None, head_bytes: int, answered: float, sent: int = 0
-    ) -> None:
-        """A scoring request has its answer, which came at `answered`, written."""
+    ) -> float:
+        """A scoring request has its answer, which came at `answered`, written. Returns the time."""
         site = self.site
         status = answer.status
         now = monotonic()
@@ -334,10 +333,12 @@ class ScoringProtocol(Connection):
         site.ledger.note(entry, self.loop.call_soon)
         if site.insights is not None:
             scoring.tell_insights(site.insights, self.scheme, self._head, self._identity, answer, latency)
+        return now
 
-    def _note_app(self, status: int, body_bytes: int, head_bytes: int) -> None:
+    def _note_app(self, status: int, body_bytes: int, head_bytes: int) -> float:
         """So has one of another route."""
-        latency = monotonic() - self._arrived
+        now = monotonic()
+        latency = now - self._arrived
         path = self._head.path
         scored = path == "/swagger.json" and status != 405 and status != 431
         route = path if status not in (404, 405) else "other"
@@ -357,6 +358,7 @@ class ScoringProtocol(Connection):
                 0.0,
             )
             self.site.ledger.note(entry, self.loop.call_soon)
+        return now
 
     def _name(self) -> About:
         """What the log says of requests with this head."""
