@@ -47,11 +47,11 @@ class Client:
         self.send("initialize", adapterID="debugpy", pathFormat="path", linesStartAt1=True)
 
     def go(self, breakpoints: dict[Path, list[int]]) -> None:
-        """Once the debugger is there: set the breakpoints and let the process run."""
+        """Once the debugger is there: set the breakpoints and let the process run. They hold when this returns."""
         self.event("initialized")
         for file, lines in breakpoints.items():
-            self.send("setBreakpoints", source={"path": str(file)}, breakpoints=[{"line": n} for n in lines])
-        self.send("configurationDone")
+            self.ask("setBreakpoints", source={"path": str(file)}, breakpoints=[{"line": n} for n in lines])
+        self.ask("configurationDone")
 
     def send(self, command: str, **arguments: Any) -> int:
         self._seq += 1

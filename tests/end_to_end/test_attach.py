@@ -38,11 +38,14 @@ def doors(server: Server) -> list[int]:
     return [int(port) for port in re.findall(r"attach your editor to 127\.0\.0\.1:(\d+)", server.log())]
 
 
+HELD_SECONDS = 1.0  # in hand for so long, it is not just passing
+
+
 def holds_one(server: Server, asked: list[Asking]) -> bool:
     """Whether a breakpoint holds a request; until then, more are sent, each time as many as there are workers."""
     if all(one.done for one in asked):
         asked += [Asking(server, 1) for _ in server.workers()]
-    return any(worker["in_hand"] for worker in server.workers())
+    return any(worker["in_hand"] and worker["since_s"] > HELD_SECONDS for worker in server.workers())
 
 
 def test_an_editor_stops_in_init_and_in_run_and_sees_the_next_save(serve: Serve) -> None:
