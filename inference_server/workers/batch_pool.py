@@ -210,8 +210,8 @@ class BatchPool(Pool):
     def _proof(self, facts: ScriptFacts, proof: dict[str, Any]) -> None:
         self._spread(facts, self._verdicts.told(facts, proof))
 
-    def _checking_died(self, facts: ScriptFacts) -> None:
-        self._spread(facts, self._verdicts.checking_died(facts))
+    def _checking_died(self, facts: ScriptFacts, by_others: bool) -> None:
+        self._spread(facts, self._verdicts.checking_died(facts, by_others))
 
     def _spread(self, facts: ScriptFacts, verdict: Verdict | None) -> None:
         if verdict is None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from inference_server.lifecycle import WorkerState
 from inference_server.messages import Answer, ScoringRequest
 from inference_server.scoring import wire
+from inference_server.workers.end import by_others
 from inference_server.workers.process import Process
 from inference_server.workers.requests import ScriptFacts, encode
 from inference_server.workers.spec import PoolSpec
@@ -45,7 +46,9 @@ class BatchCalls:
     ran: Callable[[Batch], None]  # a run() call came to its end
     learn: Callable[[Batch], None]  # the same, once the bytes of its requests are known
     proof: Callable[[ScriptFacts, dict[str, Any]], None]  # a worker with such a script sent a PROOF
-    checking_died: Callable[[ScriptFacts], None]  # it died while it compared answers
+    checking_died: Callable[
+        [ScriptFacts, bool], None
+    ]  # while it compared answers; True: perhaps by others' doing
     suspect: Callable[[ScoringRequest], None]  # a request that was run alone took its worker with it
     again: Callable[[int], None]  # so many requests are run once more, each alone
 
@@ -278,12 +281,12 @@ class BatchWorker(Worker):
 
     # ------------------------------------------------------------ the end
 
-    def _sort_in_hand(self) -> tuple[list[ScoringRequest], list[ScoringRequest]]:
+    def _sort_in_hand(self, status: int) -> tuple[list[ScoringRequest], list[ScoringRequest]]:
         """Those to fail, and those another worker runs: once more and each alone, if one of them may be to blame."""
         begun, alone = self._begun(), self._alone()
         failed: list[int] = []
         if self._page is not None and self._page.checking:
-            self._batch_calls.checking_died(self._facts)
+            self._batch_calls.checking_died(self._facts, by_others(status, self.killed_because))
         elif alone:
             failed = [] if alone in self._streams else [alone]
         elif not self._reexecutes:

@@ -17,6 +17,11 @@ class End:
     detail: str = ""
 
 
+def by_others(status: int, killed_because: str) -> bool:
+    """Whether somebody else may have ended it: the system, short of memory, or a person. We and the script did not."""
+    return not killed_because and status in (-signal.SIGTERM, -9)  # SIGKILL; Windows has no name for it
+
+
 def describe(
     status: int, failure: tuple[str, str] | None, killed_because: str, asked: bool, step: str
 ) -> End:

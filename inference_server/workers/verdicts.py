@@ -11,7 +11,8 @@ from inference_server.messages import BatchingReport
 from inference_server.workers.requests import ScriptFacts
 
 SCRIPTS = 8  # whose verdicts are kept; a deployment has one, two while its script is being replaced
-WORKER_DIED = "the worker died while answers were being compared"
+WORKER_DIED = "a worker died while answers were being compared"
+KILLS = 2  # of workers that compared, by others' hands as it seems, and the script is blamed all the same
 
 OFF, ON, PROVING, REFUSED = "off", "on", "proving", "refused"
 
@@ -20,6 +21,9 @@ PROVING_LINE = (
     "the answers are compared"
 )
 ON_LINE = "Batching is on: %d answers were alike alone and together, up to %d rows in a call"
+KILL_LINE = (
+    "A worker was killed while answers were compared; should another be, batching is refused for this script"
+)
 REFUSED_LINE = "Batching is refused for this script, every request gets a run() call of its own: %s%s"
 
 logger = logging.getLogger("azmlinfsrv")
@@ -36,6 +40,7 @@ class Verdict:
     requests: int = 0
     repro: str = ""
     same: bool = False  # while it is being proven: equal requests may share a call
+    kills: int = 0  # of workers in the middle of a comparison
 
     @property
     def merges(self) -> bool:
@@ -104,8 +109,14 @@ class Verdicts:
         self._verdicts[facts.digest] = verdict
         return verdict if verdict.state != PROVING or verdict.same != before.same else None
 
-    def checking_died(self, facts: ScriptFacts) -> Verdict | None:
-        """A worker died in a comparison: it is not tried again."""
+    def checking_died(self, facts: ScriptFacts, by_others: bool) -> Verdict | None:
+        """A worker died in a comparison: it is not tried again. One death that may be others' doing proves nothing."""
+        before = self._verdicts.get(facts.digest, Verdict(PROVING))
+        if by_others and before.state != REFUSED:
+            before = self._verdicts[facts.digest] = replace(before, kills=before.kills + 1)
+            if before.kills < KILLS:
+                logger.warning(KILL_LINE)
+                return None
         return self.told(facts, {"state": "refused", "why": WORKER_DIED})
 
     def _rows(self, facts: ScriptFacts) -> int:

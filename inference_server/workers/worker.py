@@ -406,7 +406,7 @@ class Worker:
         self._process.ended = True
         self._channel.drain()
         self._fetch(settled=True)
-        started, waiting = self._sort_in_hand()
+        started, waiting = self._sort_in_hand(status)
         step = "" if self.ready.done() else f"{self._script}: {self.doing}"
         self._move(WorkerState.STOPPED, "")
         self._watch.stop()
@@ -423,7 +423,7 @@ class Worker:
             request.resolve(script_crashed())
         self._calls.put_back(waiting)
 
-    def _sort_in_hand(self) -> tuple[list[ScoringRequest], list[ScoringRequest]]:
+    def _sort_in_hand(self, status: int) -> tuple[list[ScoringRequest], list[ScoringRequest]]:
         started: list[ScoringRequest] = []
         waiting: list[ScoringRequest] = []
         mark = self._page.mark if self._page is not None else self._seq

@@ -69,13 +69,24 @@ def test_a_refusal_is_for_good_and_says_where_the_requests_are(caplog: pytest.Lo
     assert (report.state, report.reason, report.repro) == ("refused", "row 3 differs", "/tmp/x.json")
 
 
-def test_another_script_is_judged_anew_and_a_death_while_comparing_is_a_refusal() -> None:
+def test_another_script_is_judged_anew_and_a_death_while_comparing_is_a_refusal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     verdicts = Verdicts(8)
     verdicts.ready(facts("a"))
-    no = verdicts.checking_died(facts("a"))
+    assert verdicts.checking_died(facts("a"), by_others=True) is None
+    assert "should another" in caplog.text
+    on = verdicts.told(facts("a"), {"state": "agreed", "rows": 8})
+    assert on is not None
+    assert on.merges
+    verdicts.ready(facts("c"))
+    crashed = verdicts.checking_died(facts("c"), by_others=False)
+    assert crashed is not None
+    assert not crashed.merges
+    no = verdicts.checking_died(facts("a"), by_others=True)
     assert no is not None
     assert "died" in no.why
-    assert verdicts.checking_died(facts("a")) is None
+    assert verdicts.checking_died(facts("a"), by_others=True) is None
     assert verdicts.ready(facts("b")).state == "proving"
     for number in range(SCRIPTS):
         verdicts.ready(facts(str(number)))
