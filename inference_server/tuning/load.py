@@ -10,9 +10,11 @@ import re
 import selectors
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from inference_server.load.bodies import Body
 
 PATIENCE = 60.0  # seconds without any answer before the server is given up
 _CHUNK = 1 << 18
@@ -214,3 +216,24 @@ def _pieces(buffer: bytes, at: int) -> Iterator[bytes]:
         yield buffer[line + 2 : at - 2]
         if not size:
             return
+
+
+class InTurn:
+    """The bodies as requests of HTTP, one after the other without end."""
+
+    def __init__(self, bodies: Sequence[Body]) -> None:
+        self._requests = [_request(body) for body in bodies]
+        self._next = 0
+
+    def __next__(self) -> tuple[int, bytes]:
+        place = self._next
+        self._next = (place + 1) % len(self._requests)
+        return place, self._requests[place]
+
+
+def _request(body: Body) -> bytes:
+    head = (
+        f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {body.content_type}\r\n"
+        f"Content-Length: {len(body.content)}\r\n\r\n"
+    )
+    return head.encode() + body.content

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from inference_server.load.bodies import Body
 from inference_server.tuning import search
-from inference_server.tuning.bodies import Body, InTurn
 from inference_server.tuning.facts import Budget, Configuration, Point, plural
-from inference_server.tuning.load import BadAnswer, Load, LoadFailed
+from inference_server.tuning.load import BadAnswer, InTurn, Load, LoadFailed
 from inference_server.tuning.running import Batching, Server
 
 ANSWERS = 50  # at least, for a p99 to mean something; a slow script gets more time for them

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from inference_server.tuning.bodies import Body, InTurn
-from inference_server.tuning.load import BadAnswer, Heard, Load, LoadFailed, cut
+from inference_server.load.bodies import Body
+from inference_server.tuning.load import BadAnswer, Heard, InTurn, Load, LoadFailed, cut
 
 Start = Callable[..., int]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

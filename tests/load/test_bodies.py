@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_server.tuning.bodies import NoBodies, read
+from inference_server.load.bodies import NoBodies, read
 
 
 def test_files_folders_and_lines(tmp_path: Path) -> None:
@@ -30,4 +30,7 @@ def test_what_gives_no_request_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoBodies, match=r"missing\.json cannot be read: No such file"):
         read([str(tmp_path / "missing.json")])
     with pytest.raises(NoBodies, match="holds no file"):
+        read([str(tmp_path)])
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(NoBodies, match=r"empty\.jsonl holds no line"):
         read([str(tmp_path)])

@@ -1,4 +1,4 @@
-"""The requests that are sent: files, or folders of files, each file one body."""
+"""The bodies that are sent: files, or folders of files, each file one body."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import NamedTuple
 class Body(NamedTuple):
     """One request's body and where it was found."""
 
-    name: str  # the file, and the line where a file holds several
+    name: str  # the file, and the line where a file holds several; "": there is no body
     content_type: str
     content: bytes
+
+
+NONE = Body("", "", b"")  # a request without a body
 
 
 class NoBodies(Exception):
@@ -47,33 +50,14 @@ def _bodies(path: str) -> Iterator[Body]:
     if not path.endswith(".jsonl"):
         yield Body(path, _content_type(path), content)
         return
-    for number, line in enumerate(content.splitlines(), 1):
-        if line.strip():
-            yield Body(f"{path}, line {number}", "application/json", line)
+    lines = [(number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise NoBodies(f"{path} holds no line")
+    for number, line in lines:
+        yield Body(f"{path}, line {number}", "application/json", line)
 
 
 def _content_type(path: str) -> str:
     if path.endswith(".json"):
         return "application/json"
     return mimetypes.guess_type(path)[0] or "application/octet-stream"
-
-
-class InTurn:
-    """The bodies as requests of HTTP, one after the other without end."""
-
-    def __init__(self, bodies: Sequence[Body]) -> None:
-        self._requests = [_request(body) for body in bodies]
-        self._next = 0
-
-    def __next__(self) -> tuple[int, bytes]:
-        place = self._next
-        self._next = (place + 1) % len(self._requests)
-        return place, self._requests[place]
-
-
-def _request(body: Body) -> bytes:
-    head = (
-        f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {body.content_type}\r\n"
-        f"Content-Length: {len(body.content)}\r\n\r\n"
-    )
-    return head.encode() + body.content
