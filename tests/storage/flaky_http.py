@@ -5,7 +5,8 @@
         fetch(server.url("/model.bin"))
         assert [seen.range for seen in server.seen] == [...]
 
-Each answer to a GET uses up one fault of its page, in order; when none is left, the answers are right.
+Each answer to a GET uses up one fault of its page, in order; when none is left, the answers are right. A client that asks
+for the first byte alone only looks what is there: that takes from `look_faults`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
 PIECE = 64 * 1024
+LOOK = "bytes=0-0"
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -83,6 +85,7 @@ class Page:
     redirect_code: int = 302
     authorization: str = ""  # the header a request must carry; else 401
     faults: deque[Fault] = field(default_factory=deque)
+    look_faults: deque[Fault] = field(default_factory=deque)
     pace: float = 0.0  # seconds between pieces of 64 KiB
 
 
@@ -112,10 +115,19 @@ class FlakyHttp:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
-    def put(self, path: str, body: bytes = b"", *, faults: Iterable[Fault] = (), **page: object) -> Page:
+    def put(
+        self,
+        path: str,
+        body: bytes = b"",
+        *,
+        faults: Iterable[Fault] = (),
+        look_faults: Iterable[Fault] = (),
+        **page: object,
+    ) -> Page:
         """Lay a page at a path; the other arguments are those of `Page`."""
-        self.pages[path] = Page(body, faults=deque(faults), **page)  # type: ignore[arg-type]
-        return self.pages[path]
+        made = Page(body, faults=deque(faults), look_faults=deque(look_faults), **page)  # type: ignore[arg-type]
+        self.pages[path] = made
+        return made
 
     def url(self, path: str, userinfo: str = "") -> str:
         """The address of a path."""
@@ -177,7 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._plain(404, b"no such page")
         if page.authorization and headers.get("authorization") != page.authorization:
             return self._plain(401, b"who are you?", {"WWW-Authenticate": "Basic"})
-        fault = page.faults.popleft() if page.faults and with_body else None
+        faults = page.look_faults if headers.get("range") == LOOK else page.faults
+        fault = faults.popleft() if faults and with_body else None
         if isinstance(fault, Change):
             page.body, page.etag = fault.body, fault.etag
         if isinstance(fault, Status):
@@ -185,7 +198,15 @@ class _Handler(BaseHTTPRequestHandler):
             return self._plain(fault.code, fault.body, waits)
         if page.redirect:
             return self._plain(page.redirect_code, b"", {"Location": page.redirect})
-        return self._page(page, fault, headers, with_body)
+        if "if-match" in headers and headers["if-match"] != page.etag:
+            return self._plain(412, b"changed")
+        asked = self._asked(page, fault, headers)
+        if asked and asked[0] >= len(page.body):
+            return self._plain(416, b"", {"Content-Range": f"bytes */{len(page.body)}"})
+        self._head(page, fault, asked)
+        if with_body:
+            self._body(page, fault, page.body[slice(*asked)] if asked else page.body)
+        return None
 
     def _plain(self, code: int, body: bytes, more: Mapping[str, str] | None = None) -> None:
         self.send_response(code)
@@ -196,19 +217,18 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _page(self, page: Page, fault: Fault, headers: Mapping[str, str], with_body: bool) -> None:
-        asked = _RANGE.fullmatch(headers.get("range", "")) if page.ranges else None
-        if isinstance(fault, NoRange) or headers.get("if-range", page.etag) != page.etag:
-            asked = None
-        if "if-match" in headers and headers["if-match"] != page.etag:
-            return self._plain(412, b"changed")
+    def _asked(self, page: Page, fault: Fault, headers: Mapping[str, str]) -> tuple[int, int] | None:
+        """The range that is answered, its end left out; None: the whole page."""
+        asked = _RANGE.fullmatch(headers.get("range", ""))
+        changed = headers.get("if-range", page.etag) != page.etag
+        if not asked or not page.ranges or changed or isinstance(fault, NoRange):
+            return None
         total = len(page.body)
-        start, stop = 0, total
-        if asked:
-            start = int(asked[1])
-            stop = min(total, int(asked[2]) + 1) if asked[2] else total
-            if start >= total:
-                return self._plain(416, b"", {"Content-Range": f"bytes */{total}"})
+        return int(asked[1]), min(total, int(asked[2]) + 1) if asked[2] else total
+
+    def _head(self, page: Page, fault: Fault, asked: tuple[int, int] | None) -> None:
+        total = len(page.body)
+        start, stop = asked or (0, total)
         self.send_response(206 if asked else 200)
         if asked:
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{total}")
@@ -226,8 +246,6 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
         self.end_headers()
-        if with_body:
-            self._body(page, fault, page.body[start:stop])
 
     def _body(self, page: Page, fault: Fault, body: bytes) -> None:
         ends = len(body)
