@@ -23,6 +23,9 @@ EDITOR_SECONDS = (
     10.0  # for an editor that was attached to a worker to attach to its successor, before that goes on
 )
 LEAVE_SECONDS = 2.0  # for an editor to let go of a session that it was told has ended
+LAST_WORDS_SECONDS = (
+    0.5  # for the debugger of a process that has ended to say so itself, after what it printed
+)
 LONGEST_LINE = 4096
 LONGEST_MESSAGE = 64 * 1024 * 1024
 
@@ -34,6 +37,7 @@ class Door:
 
     def __init__(self, number: int) -> None:
         self._number = number
+        self.port = 0  # where editors attach
         self._server: asyncio.Server | None = None
         self._ports: list[int] = []  # of the debuggers that live, the newest last
         self._come = asyncio.Event()
@@ -42,12 +46,14 @@ class Door:
 
     async def open(self, host: str, port: int) -> int:
         """Listen on `port` or the next free one, which is returned. Raises StartError."""
+        last: object = "it is past the last one"
         for candidate in range(port, min(port + TRIES, 65536)):
             try:
                 self._server = await asyncio.start_server(self._attached, host, candidate)
             except OSError as error:
                 last = error
             else:
+                self.port = candidate
                 return candidate
         raise StartError(
             f"editors cannot attach: no port from {port} on can be listened on ({last}); choose another with "
@@ -65,17 +71,29 @@ class Door:
     def debugger(self, port: int, ended: asyncio.Future[Any]) -> None:
         """A process listens for its editor on `port` until it has `ended`; editors move there."""
         self._ports.append(port)
-        ended.add_done_callback(lambda _: self._ports.remove(port))
+        ended.add_done_callback(lambda _: self._ended(port))
         self._come.set()
         for session in self._sessions.values():
             session.move()
 
-    async def close(self) -> None:
-        """End all sessions; editors do not come back."""
+    def _ended(self, port: int) -> None:
+        """The process is gone. Its debugger is another process, which may take its time to tell its editor."""
+        self._ports.remove(port)
+        loop = asyncio.get_running_loop()
+        for session in self._sessions.values():
+            if session.port == port:
+                loop.call_later(LAST_WORDS_SECONDS, session.move)
+
+    def stop(self) -> None:
+        """The server stops: editors are told of ends, but not to come back."""
         if self._server is not None:
             self._server.close()
         for session in self._sessions.values():
-            session.follows = False
+            session.stop()
+
+    def close(self) -> None:
+        """End all sessions."""
+        self.stop()
         for task in list(self._sessions):
             task.cancel()
 
@@ -104,28 +122,35 @@ class Session:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_restart: Callable[[], None]
     ) -> None:
         self.follows = False  # the editor has attached and is to be moved to the next worker
+        self.port = 0  # of the debugger
         self._on_restart = on_restart
         self._editor = (reader, writer)
         self._debugger: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._over = False  # the editor was told that the session has ended
+        self._gone = False  # the debugger has hung up
+        self._last = False  # no worker comes after this one
         self._close: asyncio.TimerHandle | None = None
 
     async def run(self, port: int, worker: int) -> None:
-        """Pass on what both say until one of them leaves."""
+        """Pass on what both say until one of them leaves. An editor that is to attach anew is given time to let go."""
+        self.port = port
         self._debugger = await asyncio.open_connection("127.0.0.1", port)
         reader, writer = self._editor
-        ways = [
-            asyncio.ensure_future(
-                self._pass(reader, self._debugger[1], lambda body: self._asked(body, worker))
-            ),
-            asyncio.ensure_future(self._pass(self._debugger[0], writer, self._said)),
-        ]
+        asks = asyncio.ensure_future(
+            self._pass(reader, self._debugger[1], lambda body: self._asked(body, worker))
+        )
+        says = asyncio.ensure_future(self._pass(self._debugger[0], writer, self._said))
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({asks, says}, return_when=asyncio.FIRST_COMPLETED)
+            if not asks.done():
+                self._gone = True
+                self.move()  # it may have hung up without a word
+                if self._over:
+                    await asyncio.wait({asks}, timeout=LEAVE_SECONDS)
         finally:
-            for way in ways:
+            for way in (asks, says):
                 way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            await asyncio.gather(asks, says, return_exceptions=True)
 
     async def _pass(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Callable[[bytes], bytes]
@@ -144,11 +169,14 @@ class Session:
             if command == "attach":
                 arguments = message.get("arguments") or {}
                 # a session for a process that the script started ends with it
-                self.follows = "subProcessId" not in arguments and arguments.get("restart") is not False
+                restarts = "subProcessId" not in arguments and arguments.get("restart") is not False
+                self.follows = restarts and not self._last
                 logger.info("An editor attaches to worker %d", worker)
             elif command in ("disconnect", "terminate"):
                 self.follows = False
-        return body
+                if self._gone:
+                    self._editor[1].write(_framed(_done(message)))
+        return b"" if self._gone else body
 
     def _said(self, body: bytes) -> bytes:
         """What the debugger sends, as it is to reach the editor; empty: not at all."""
@@ -161,8 +189,12 @@ class Session:
                 return _restart()
         return body
 
+    def stop(self) -> None:
+        """This session is the last one: its end is no reason to attach anew."""
+        self._last, self.follows = True, False
+
     def move(self) -> None:
-        """Have the editor attach anew."""
+        """Have the editor attach anew, if it was not told already."""
         if not self.follows or self._over:
             return
         self._over = True
@@ -181,6 +213,12 @@ class Session:
 
 def _restart() -> bytes:
     return json.dumps({"seq": 0, "type": "event", "event": "terminated", "body": {"restart": True}}).encode()
+
+
+def _done(request: dict[str, Any]) -> bytes:
+    """The answer to a request that its debugger cannot give any more."""
+    answer = {"seq": 0, "type": "response", "request_seq": request.get("seq"), "success": True}
+    return json.dumps({**answer, "command": request.get("command")}).encode()
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
@@ -206,21 +244,32 @@ class Doors:
         self._host = host
         self._port = port
         self._doors: dict[int, Door] = {}
+        self._opening = (
+            asyncio.Lock()
+        )  # one after the other: the first worker has the first port that is free
 
     async def of(self, worker: int) -> Door:
         """The door to the place of `worker`, opened at the first call. Raises StartError."""
-        if worker not in self._doors:
-            door = self._doors[worker] = Door(worker)
-            port = await door.open(self._host, self._port + len(self._doors) - 1)
-            logger.warning(
-                "!! Debugging worker %d: attach your editor to %s:%d (VS Code: "
-                "azmlinfsrv vscode writes what it needs). Not for production.",
-                worker,
-                self._host,
-                port,
-            )
-        return self._doors[worker]
+        async with self._opening:
+            if worker not in self._doors:
+                door = Door(worker)
+                port = await door.open(self._host, self._port)
+                self._doors[worker], self._port = door, port + 1
+                logger.warning(
+                    "!! Debugging worker %d: attach your editor to %s:%d (VS Code: "
+                    "azmlinfsrv vscode writes what it needs). Not for production.",
+                    worker,
+                    self._host,
+                    port,
+                )
+            return self._doors[worker]
 
-    async def close(self) -> None:
+    def stop(self) -> None:
+        """No worker will come after those that there are."""
         for door in self._doors.values():
-            await door.close()
+            door.stop()
+
+    def close(self) -> None:
+        """End all sessions."""
+        for door in self._doors.values():
+            door.close()

@@ -193,6 +193,8 @@ class Pool:
     async def stop(self, grace: float) -> None:
         """End all workers: what they have in hand may take `grace` seconds more."""
         self._stopping = True
+        if self._doors is not None:
+            self._doors.stop()
         workers = {*self._serving, *self._leaving, *(slot.coming for slot in self._slots if slot.coming)}
         for task in self._tasks:
             task.cancel()
@@ -213,7 +215,7 @@ class Pool:
         if self.template is not None:
             await self.template.stop()
         if self._doors is not None:
-            await self._doors.close()
+            self._doors.close()
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

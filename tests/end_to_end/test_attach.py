@@ -35,7 +35,8 @@ IN_INIT, IN_RUN = 6, 10
 
 def doors(server: Server) -> list[int]:
     """Where editors can attach, in the order of the workers."""
-    return [int(port) for port in re.findall(r"attach your editor to 127\.0\.0\.1:(\d+)", server.log())]
+    found = re.findall(r"Debugging worker (\d+): attach your editor to 127\.0\.0\.1:(\d+)", server.log())
+    return [int(port) for _, port in sorted(found)]
 
 
 HELD_SECONDS = 1.0  # in hand for so long, it is not just passing
