@@ -23,6 +23,7 @@ from inference_server.settings.groups import (
     TelemetrySettings,
     WorkerSettings,
 )
+from inference_server.settings.storage import StorageSettings
 
 SECTIONS: dict[str, type[Any]] = {
     "script": ScriptSettings,
@@ -35,6 +36,7 @@ SECTIONS: dict[str, type[Any]] = {
     "telemetry": TelemetrySettings,
     "develop": DevelopSettings,
     "supervisor": SupervisorSettings,
+    "storage": StorageSettings,
 }
 DECLARED: dict[str, Declared] = {
     declared.key: declared for section, group in SECTIONS.items() for declared in declarations(section, group)
@@ -56,6 +58,7 @@ class Settings:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     develop: DevelopSettings = field(default_factory=DevelopSettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
     given: Mapping[str, str] = field(default_factory=dict)  # where each value that is not a default came from
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # the server's own, alive
     config_path: str | None = None  # the configuration file that was read
