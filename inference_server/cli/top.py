@@ -26,7 +26,6 @@ URL = "http://127.0.0.1:5001"
 ROUTE = "/debug/requests"
 NO_SERVER = 1
 TIMEOUT = 5.0  # seconds for an answer
-ONCE_MOST, MOST = 1024, 256  # requests in one answer: making it holds up the server a little
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen without a cursor, and back
 _HOME, _LINE_END, _BELOW = "\x1b[H", "\x1b[K\r\n", "\x1b[J"
 
@@ -97,7 +96,7 @@ def _interval(text: str) -> float:
     return value
 
 
-def ask(url: str, since: int, most: int) -> dict[str, Any]:
+def ask(url: str, since: int) -> dict[str, Any]:
     """What the server at `url` says; see `/debug/requests`. Raises NoAnswer."""
     parts = urlsplit(url)
     assert parts.hostname is not None
@@ -108,7 +107,7 @@ def ask(url: str, since: int, most: int) -> dict[str, Any]:
     else:
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT)
     try:
-        connection.request("GET", f"{parts.path}{ROUTE}?since={since}&most={most}")
+        connection.request("GET", f"{parts.path}{ROUTE}?since={since}")
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as error:
@@ -134,14 +133,14 @@ def ask(url: str, since: int, most: int) -> dict[str, Any]:
 
 def _once(url: str, terminal: Terminal) -> None:
     history = History()
-    history.add(ask(url, 0, ONCE_MOST), monotonic())
+    history.add(ask(url, 0), monotonic())
     width = shutil.get_terminal_size((160, 50)).columns if sys.stdout.isatty() else 1000
     terminal.say("\n".join(rendered(line, width, terminal.paint) for line in picture(history, url)))
 
 
 def _live(url: str, interval: float, terminal: Terminal) -> None:
     history = History()
-    history.add(ask(url, 0, ONCE_MOST), monotonic())
+    history.add(ask(url, 0), monotonic())
     note = ""
     with _screen():
         while True:
@@ -149,7 +148,7 @@ def _live(url: str, interval: float, terminal: Terminal) -> None:
             if _quit_within(interval):
                 return
             try:
-                history.add(ask(url, history.finished, MOST), monotonic())
+                history.add(ask(url, history.finished), monotonic())
                 note = ""
             except NoAnswer as error:  # it may be starting anew
                 note = str(error)

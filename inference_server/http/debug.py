@@ -21,7 +21,6 @@ from inference_server.telemetry.recent import KEPT, shown
 from inference_server.workers.memory import resident_bytes
 
 ROUTE = "/debug/requests"
-MOST = 256  # requests in one answer when the caller does not say how many: building it holds up the others
 _PASSED_ON = (
     "forwarded",
     "via",
@@ -51,9 +50,10 @@ def _on_loopback(address: str) -> bool:
 
 
 def answer(report: HealthReport, scored: DeploymentMetrics, query: Mapping[str, str]) -> Answer:
-    """The state now, and the requests that finished after the first `since` ones: the last `most` of them."""
+    """The state now, and the requests that finished after the first `since` ones: the last `most` of those
+    that are kept."""
     scored.settle()
-    rows = scored.recent.since(_number(query.get("since"), 0), min(_number(query.get("most"), MOST), KEPT))
+    rows = scored.recent.since(_number(query.get("since"), 0), _number(query.get("most"), KEPT))
     body: dict[str, Any] = {
         **health.described(report),
         "in_flight": scored.in_flight(),

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from inference_server.telemetry.names import DURATION_BOUNDS
 
-NOTED = 1024  # values that are noted before they are counted
+NOTED = 256  # values that are noted before they are counted; more of them leave the cache meanwhile
 
 
 class Durations:
     """How often something took how long: one count per bound, one above them, and the sum.
 
-    What is noted is counted later, many at a time: to sort a thousand and cut them at the bounds costs less
+    What is noted is counted later, many at a time: to sort hundreds and cut them at the bounds costs less
     than to find the place of each.
     """
 

@@ -74,10 +74,11 @@ def test_what_it_says() -> None:
     found = asked()
     assert (found["finished"], found["in_flight"], found["queued"]) == (300, 5, 2)
     assert found["statuses"] == {"200": 300}
-    assert len(ids()) == debug.MOST
+    assert len(ids()) == debug.KEPT
     assert ids()[-1] == "r299"
     assert ids(since="298") == ["r298", "r299"]
     assert ids(since="0", most="1") == ["r299"]
     assert ids(since="300") == ids(most="0") == []
-    assert len(ids(most="²", since="-1")) == debug.MOST, "no number: as if not said"
-    assert len(ids(most="1000")) == 300
+    assert len(ids(most="²", since="-1")) == debug.KEPT, "no number: as if not said"
+    assert len(ids(most="1000")) == debug.KEPT
+    assert len(ids(most="10")) == 10
