@@ -56,6 +56,19 @@ class StorageSettings:
         "each time, or as long as the source asks for.",
         env=("AZMLINFSRV_STORAGE_RETRIES",),
     )
+    stall_timeout: float = setting(
+        30.0,
+        read.number,
+        "How long a source may send nothing before the request counts as broken off.",
+        unit="seconds",
+        env=("AZMLINFSRV_STORAGE_STALL_TIMEOUT",),
+    )
+    datastores: str = setting(
+        "",
+        text,
+        "What the names in `azureml://datastores/…` stand for: JSON, or the path of a JSON file.",
+        env=("AZMLINFSRV_DATASTORES",),
+    )
     max_unpacked_size: int = setting(
         200 * GIB,
         size,
