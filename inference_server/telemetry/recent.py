@@ -10,7 +10,7 @@ from typing import Any
 from inference_server.telemetry.names import BATCH_REASONS, PHASES
 from inference_server.telemetry.phases import Row, phases
 
-KEPT = 256  # more would be cold memory by the time they are dropped: 1,024 cost every request 2 µs
+KEPT = 256  # more would be cold memory by the time they are dropped, and cost every request
 _DIGITS = 4  # of a millisecond
 
 
