@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from inference_server.load.bodies import Body
+from inference_server.load.requests import InTurn
+from inference_server.load.target import target
 from inference_server.tuning import search
 from inference_server.tuning.facts import Budget, Configuration, Point, plural
-from inference_server.tuning.load import BadAnswer, InTurn, Load, LoadFailed
+from inference_server.tuning.load import BadAnswer, Load, LoadFailed
 from inference_server.tuning.running import Batching, Server
 
 ANSWERS = 50  # at least, for a p99 to mean something; a slow script gets more time for them
@@ -66,7 +68,6 @@ class Bench:
         self.points: list[Point] = []  # all that was measured, in that order
         self._plan = plan
         self._progress = progress
-        self._source = InTurn(plan.bodies)
         self._alike = len({body.content for body in plan.bodies}) == 1
         self._first_start = 0.0
         self._begun = False
@@ -89,10 +90,10 @@ class Bench:
                 return search.Result((), merges=False)
             return search.Result(self._ladder(server, configuration))
         except BadAnswer as error:
-            name = plan.bodies[error.sent].name
-            text = error.body[:500].decode("utf-8", "replace").strip()
+            name = plan.bodies[error.place].name
             raise Stopped(
-                f"{name} was answered with {error.status} ({configuration}): {text}", server.tail()
+                f"{name} was answered with {error.status} ({configuration}): {error.text.strip()}",
+                server.tail(),
             ) from None
         except LoadFailed as error:
             raise Stopped(f"{error} ({configuration})", server.tail()) from None
@@ -113,7 +114,7 @@ class Bench:
         """Send each body once."""
         count = len(self._plan.bodies)
         self._progress.doing(f"each of {plural(count, 'request')} once")
-        with Load(server.port, self._source, 1) as load:
+        with self._load(server, 1) as load:
             load.run(0, answers=count, longest=FIRST_START_SECONDS)
 
     def _settle(self, server: Server, configuration: Configuration) -> bool:
@@ -121,7 +122,7 @@ class Bench:
         until = time.monotonic() + SETTLE_SECONDS
         largest, since, before = 0.0, time.monotonic(), server.calls()
         callers = min(search.MOST_CALLERS, 2 * configuration.batch * configuration.workers)
-        with Load(server.port, self._source, callers) as load:
+        with self._load(server, callers) as load:
             while True:
                 batching = self.batching[configuration.batch] = server.batching()
                 if not batching.merges:
@@ -162,14 +163,18 @@ class Bench:
     def _point(self, server: Server, configuration: Configuration, callers: int) -> Point:
         self._progress.doing(f"{configuration}: {plural(callers, 'caller')}")
         seconds = self._plan.seconds
-        with Load(server.port, self._source, callers) as load:
+        with self._load(server, callers) as load:
             load.run(seconds * WARM_UP, answers=callers, longest=seconds * STRETCH)
             before = server.calls() if configuration.batch > 1 else None
             heard = load.run(seconds, answers=ANSWERS, longest=seconds * STRETCH)
             rows = server.calls().mean_since(before) if before else 0.0
-        if not heard.latencies:
+        if not heard.latency.count:
             raise LoadFailed(f"no answer within {heard.seconds:.0f} s")
         self.limited = self.limited or heard.limited
         memory, worker = server.memory()
-        p50, p99 = heard.percentile(0.50), heard.percentile(0.99)
-        return Point(configuration, callers, heard.rate, p50, p99, memory, worker, rows)
+        p50, p99 = heard.latency.percentiles((0.50, 0.99))
+        return Point(configuration, callers, heard.rate, p50 * 1000, p99 * 1000, memory, worker, rows)
+
+    def _load(self, server: Server, callers: int) -> Load:
+        where = target(f"http://127.0.0.1:{server.port}/score")
+        return Load(where, InTurn(where, self._plan.bodies), callers)

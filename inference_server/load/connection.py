@@ -1,0 +1,233 @@
+"""One connection of a load, with at most one request on it. Nothing here waits: it is told when its socket is ready."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import selectors
+import socket
+import ssl
+from enum import IntEnum
+
+from inference_server.load.answers import Answers, Malformed, WrongLength
+from inference_server.load.requests import Request
+from inference_server.load.tally import CLOSED, NO_HTTP, REFUSED, RESET, TLS, UNREACHABLE, WRONG_LENGTH
+from inference_server.load.target import Target, said
+
+_CHUNK = 1 << 16  # more than 128 KiB would be fetched from the system, and given back, for each answer
+_RESETS = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+class State(IntEnum):
+    """What a connection is about."""
+
+    SHUT = 0
+    CONNECTING = 1
+    GREETING = 2  # of TLS
+    IDLE = 3
+    SENDING = 4
+    WAITING = 5
+
+
+class Event(IntEnum):
+    """What came of a socket that was ready."""
+
+    NOTHING = 0
+    OPENED = 1
+    ANSWERED = 2
+
+
+class Broken(Exception):
+    """The connection is of no use any more: `kind` of the error, as it is counted."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Connection:
+    """One socket, opened and opened again. `begun`: when the request on it, or its opening, was due."""
+
+    __slots__ = (
+        "_rest",
+        "_selector",
+        "_socket",
+        "_where",
+        "answers",
+        "begun",
+        "received",
+        "request",
+        "sent_at",
+        "state",
+    )
+
+    def __init__(self, where: Target, selector: selectors.BaseSelector, bodiless: bool = False) -> None:
+        self.state = State.SHUT
+        self.answers = Answers()
+        self.answers.bodiless = bodiless
+        self.request: Request | None = None
+        self.begun = 0.0
+        self.sent_at = 0.0
+        self.received = 0  # bytes of the answer
+        self._where = where
+        self._selector = selector
+        self._socket: socket.socket | None = None
+        self._rest = memoryview(b"")  # of the request, not sent yet
+
+    def open(self) -> None:
+        """Begin to connect. Raises Broken."""
+        address = self._where.addresses[0]
+        try:
+            sock = socket.socket(address.family, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = sock.connect_ex(address.name)
+        except OSError as error:
+            raise Broken(UNREACHABLE, said(error)) from None
+        self._socket = sock
+        if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+            self._refused(code)
+        self.state = State.CONNECTING
+        self._selector.register(sock, WRITE, self)
+
+    def shut(self) -> None:
+        """Close the socket; the request on it is forgotten."""
+        self.state = State.SHUT
+        self.request = None
+        sock, self._socket = self._socket, None
+        if sock is None:
+            return
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(sock)
+        sock.close()
+        bodiless = self.answers.bodiless
+        self.answers = Answers()
+        self.answers.bodiless = bodiless
+
+    def send(self, request: Request, begun: float, now: float) -> None:
+        """Send a request that was due at `begun`, on an idle connection. Raises Broken."""
+        self.request = request
+        self.begun, self.sent_at = begun, now
+        self.received = 0
+        assert self._socket is not None
+        try:
+            count = self._socket.send(request.content)
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            count = 0
+        except OSError as error:
+            raise _broken(error) from None
+        if count == len(request.content):
+            self.state = State.WAITING
+            return
+        self.state = State.SENDING
+        self._rest = memoryview(request.content)[count:]
+        self._selector.modify(self._socket, READ | WRITE, self)
+
+    def ready(self) -> Event:
+        """The socket can be read or written. Raises Broken."""
+        state = self.state
+        if state >= State.IDLE:
+            if state == State.SENDING:
+                self._send_rest()
+            return self._receive()
+        if state == State.CONNECTING:
+            return self._connected()
+        return self._greet()
+
+    def _connected(self) -> Event:
+        assert self._socket is not None
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._refused(code)
+        if self._where.tls is None:
+            return self._opened()
+        self._selector.unregister(self._socket)
+        self._socket = self._where.tls.wrap_socket(
+            self._socket, server_hostname=self._where.server_name, do_handshake_on_connect=False
+        )
+        self.state = State.GREETING
+        self._selector.register(self._socket, WRITE, self)
+        return self._greet()
+
+    def _greet(self) -> Event:
+        sock = self._socket
+        assert isinstance(sock, ssl.SSLSocket)
+        try:
+            sock.do_handshake()
+        except ssl.SSLWantReadError:
+            self._selector.modify(sock, READ, self)
+            return Event.NOTHING
+        except ssl.SSLWantWriteError:
+            self._selector.modify(sock, WRITE, self)
+            return Event.NOTHING
+        except OSError as error:
+            raise Broken(TLS, said(error)) from None
+        return self._opened()
+
+    def _opened(self) -> Event:
+        assert self._socket is not None
+        self._selector.modify(self._socket, READ, self)
+        self.state = State.IDLE
+        return Event.OPENED
+
+    def _send_rest(self) -> None:
+        assert self._socket is not None
+        try:
+            count = self._socket.send(self._rest)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError:  # it listens no more; it may have answered before that
+            count = len(self._rest)
+            self.answers.closes = True
+        self._rest = self._rest[count:]
+        if not self._rest:
+            self.state = State.WAITING
+            self._selector.modify(self._socket, READ, self)
+
+    def _receive(self) -> Event:
+        while True:
+            assert self._socket is not None
+            try:
+                data = self._socket.recv(_CHUNK)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return Event.NOTHING
+            except OSError as error:
+                raise _broken(error) from None
+            if self._completes(data):
+                return Event.ANSWERED
+            if self._where.tls is None:  # TLS may hold more than the selector knows of
+                return Event.NOTHING
+
+    def _completes(self, data: bytes) -> bool:
+        """Whether `data` (nothing: the end of the connection) completes an answer."""
+        try:
+            if not data:
+                if self.answers.end():
+                    return True
+                raise Broken(CLOSED, "the server closed the connection without an answer")
+            if self.request is None:
+                raise WrongLength("bytes came that nobody had asked for")
+            self.received += len(data)
+            complete = self.answers.feed(data, self.request.timed)
+        except WrongLength as error:
+            raise Broken(WRONG_LENGTH, str(error)) from None
+        except Malformed as error:
+            raise Broken(NO_HTTP, str(error)) from None
+        if complete:
+            if self.state == State.SENDING:  # an answer to half a request: nothing else may follow it
+                self.answers.closes = True
+            self.state = State.IDLE
+        return complete
+
+    def _refused(self, code: int) -> None:
+        error = OSError(code, "")
+        raise Broken(REFUSED if code == errno.ECONNREFUSED else UNREACHABLE, said(error))
+
+
+def _broken(error: OSError) -> Broken:
+    if isinstance(error, ssl.SSLEOFError):
+        return Broken(CLOSED, "the server ended the TLS connection")
+    if isinstance(error, ssl.SSLError):
+        return Broken(TLS, said(error))
+    return Broken(RESET if error.errno in _RESETS else UNREACHABLE, said(error))
