@@ -10,6 +10,7 @@ from importlib import import_module
 COMMANDS = {
     "completion": "inference_server.cli.completion",
     "vscode": "inference_server.cli.vscode",
+    "env": "inference_server.cli.env",
     "init": "inference_server.cli.init",
     "test": "inference_server.cli.trial",
     "reload": "inference_server.cli.reload",

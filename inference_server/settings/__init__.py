@@ -7,6 +7,7 @@ the JSON configuration file, that over the default.
 from inference_server.settings.batch import BatchSettings
 from inference_server.settings.declare import Declared
 from inference_server.settings.develop import DevelopSettings
+from inference_server.settings.environments import EnvironmentSettings
 from inference_server.settings.groups import (
     HttpSettings,
     ListenSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "DevelopSettings",
     "HttpSettings",
     "ListenSettings",
+    "EnvironmentSettings",
     "QueueSettings",
     "ScriptSettings",
     "ServiceSettings",

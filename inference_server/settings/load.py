@@ -118,6 +118,8 @@ def _checked(settings: Settings) -> Settings:
     key = settings.telemetry.app_insights_key
     valid = bool(_KEY_SHAPE.fullmatch(key))
     changes["telemetry.app_insights_enabled"] = enabled and valid
+    if settings.environments.python_environment and not settings.environments.definition:
+        changes["workers.python"] = settings.environments.python_environment  # it is there already
     devices = settings.devices
     if settings.batch.devices == "cuda" and not devices:
         raise BadSettings([block("devices", NO_DEVICE, settings.given["batch.devices"])], BAD_VALUE_EXIT)

@@ -17,6 +17,7 @@ _FALSE = {"false", "f", "0", "no", "n", "off"}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])i?)?B?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _DEVICE = re.compile(r"\d+|(GPU|MIG)-[0-9a-zA-Z/-]+")
+_DEFINITIONS = (".yml", ".yaml", ".txt", ".in", ".toml")
 _OLDEST_PYTHON = (3, 8)  # the oldest a worker runs on
 _SAY_VERSION = "import sys; print('%d %d' % sys.version_info[:2])"
 
@@ -108,6 +109,27 @@ def devices(value: str) -> str:
     if all(_DEVICE.fullmatch(name) for name in names) and len(set(names)) == len(names):
         return ",".join(names)
     raise ValueError(f"expects cuda, cpu or device numbers separated by commas (0,1), got {value!r}")
+
+
+def is_definition(path: str) -> bool:
+    """Whether a file's name is that of a definition of an environment."""
+    return path.lower().endswith(_DEFINITIONS)
+
+
+def environment(value: str) -> str:
+    """The absolute path of a file that defines an environment; or of an interpreter, as `python` reads it."""
+    path = os.path.abspath(os.path.expanduser(value))
+    if not os.path.exists(path):
+        raise ValueError(
+            f"expects a conda file, requirements.txt or pyproject.toml; {value!r} does not exist"
+        )
+    if os.path.isfile(path) and is_definition(path):
+        return path
+    if os.path.isfile(path) and not os.access(path, os.X_OK):
+        raise ValueError(
+            f"expects a conda file (.yml), requirements.txt or pyproject.toml; {value!r} is none by its name"
+        )
+    return python(path)
 
 
 def python(value: str) -> str:

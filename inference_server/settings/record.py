@@ -13,6 +13,7 @@ from inference_server.settings.batch import BatchSettings
 from inference_server.settings.declare import Declared, declarations
 from inference_server.settings.develop import DevelopSettings
 from inference_server.settings.devices import chosen
+from inference_server.settings.environments import EnvironmentSettings
 from inference_server.settings.groups import (
     HttpSettings,
     ListenSettings,
@@ -32,6 +33,7 @@ SECTIONS: dict[str, type[Any]] = {
     "workers": WorkerSettings,
     "queue": QueueSettings,
     "batch": BatchSettings,
+    "environments": EnvironmentSettings,
     "http": HttpSettings,
     "telemetry": TelemetrySettings,
     "develop": DevelopSettings,
@@ -56,6 +58,7 @@ class Settings:
     batch: BatchSettings = field(default_factory=BatchSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     develop: DevelopSettings = field(default_factory=DevelopSettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)

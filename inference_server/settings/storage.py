@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inference_server.settings import read
 from inference_server.settings.declare import setting
+from inference_server.settings.places import user_cache
 from inference_server.settings.read import size, text, whole
 
 MIB, GIB = 1024**2, 1024**3
-_FOLDER = os.path.join("azmlinfsrv", "storage")
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,4 @@ def cache_folder(settings: StorageSettings, environ: Mapping[str, str]) -> str:
     """The folder of the cache: the one that is set, or the platform's own place; absolute."""
     if settings.cache_dir:
         return os.path.abspath(os.path.expanduser(settings.cache_dir))
-    home = os.path.expanduser("~")
-    if sys.platform == "win32":
-        base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
-    elif sys.platform == "darwin":
-        base = os.path.join(home, "Library", "Caches")
-    else:
-        base = environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
-    return os.path.abspath(os.path.join(base, _FOLDER))
+    return user_cache("storage", environ)
