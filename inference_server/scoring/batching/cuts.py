@@ -8,16 +8,17 @@ RATE = 0.01  # share of faulty requests the plan reckons with; it hardly depends
 LARGEST = 256  # requests; larger groups are halved
 SMOOTHING = 0.2
 RENEW = 64  # calls after which a plan is made again
-EARLY = 0.02  # a raise takes at least this share of a run that succeeds
+EARLY = 0.002  # a raise takes at least this share of a run that succeeds
 
 
 class Cuts:
     """How many of the requests that hold a fault to run first: by what run() takes for how many, as it is learned.
 
     Halves are best where a call costs nearly the same for any number. Where few are far cheaper than many, small
-    parts are, above all when the fault shows late in a call. The plan is the cheapest of those that cut at powers
-    of two or in the middle and skip what follows from what is known: when the first part succeeds, the fault
-    is in the rest.
+    parts are, above all when the fault shows late in a call. Where it shows early, large parts are: a call that
+    raises is cheap then, and one that succeeds answers many. The plan is the cheapest of those that cut in the
+    middle, or off one end as many as a power of two, and that skip what follows from what is known: when the first
+    part succeeds, the fault is in the rest.
     """
 
     def __init__(self) -> None:
@@ -74,31 +75,29 @@ class Cuts:
 def _plan(seconds: List[float], raise_share: float) -> List[int]:
     """For each number of requests that hold a fault, how many of them to run first.
 
-    A dynamic programme: `faulty[n]` is the expected cost of n requests of which at least one is faulty,
-    `unknown[n]` that of n of which nothing is known, and which are run whole.
+    A dynamic programme: `faulty[n]` is the expected cost of n requests of which at least one is faulty. Of what is
+    left over nothing is known. It is run with all else that is, so that each costs what one more in a call does.
     """
-    good = [(1 - RATE) ** count for count in range(len(seconds))]
+    most = len(seconds) - 1
+    one_more = (seconds[most] - seconds[most // 2]) / (most - most // 2)
+    good = [(1 - RATE) ** count for count in range(most + 1)]
     faulty = [0.0, raise_share * seconds[1]]
-    unknown = [0.0, seconds[1]]
     first = [0, 0]
-    for count in range(2, len(seconds)):
+    for count in range(2, most + 1):
         best, chosen = float("inf"), 0
         for part in _sizes(count):
             clean = (good[part] - good[count]) / (1 - good[count])
             failed = raise_share * seconds[part] + (faulty[part] if part > 1 else 0.0)
             cost = clean * (seconds[part] + faulty[count - part]) + (1 - clean) * (
-                failed + unknown[count - part]
+                failed + one_more * (count - part)
             )
             if cost < best:
                 best, chosen = cost, part
         faulty.append(best)
         first.append(chosen)
-        unknown.append(
-            good[count] * seconds[count] + (1 - good[count]) * (raise_share * seconds[count] + best)
-        )
     return first
 
 
 def _sizes(count: int) -> List[int]:
-    sizes = [1 << power for power in range((count // 2).bit_length())]
-    return sizes if sizes[-1] == count // 2 else [*sizes, count // 2]
+    few = [1 << power for power in range((count // 2).bit_length())]
+    return [*few, count // 2, *(count - size for size in few)]

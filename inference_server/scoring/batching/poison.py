@@ -6,13 +6,15 @@ from typing import Callable, Dict, List, Optional, Tuple, Union
 
 SECONDS = 60.0  # how long a body that failed alone is kept apart
 MOST = 256  # bodies
+MANY = 3  # faults in one batch, and they may be common enough to go on one by one
 
 
 class Parts:
     """The parts of a failed batch of `count` requests that are to be run, so that each good one gets its answer.
 
     What failed is cut in two. When the first part succeeds, the second must hold the fault and is cut at once,
-    without being run. When faults turn out to be many, the rest goes one by one, which is then the cheaper way.
+    without being run. When it fails, nothing is known of the second: such leftovers are run together in the end.
+    When faults turn out to be many, the rest goes one by one, which is then the cheaper way.
 
     `first` says how many of so many, one of them at fault, to run first. Ask `next` and tell the outcome with
     `told`, in turn.
@@ -33,6 +35,9 @@ class Parts:
         if not self._waiting:
             return None
         start, end, faulty = self._waiting.pop()
+        if not faulty:  # what is left over lies side by side
+            while self._waiting and not self._waiting[-1][2]:
+                end = self._waiting.pop()[1]
         self._first = False
         while end - start > 1 and (faulty or self._singly):
             middle = start + (1 if self._singly else self._cut(end - start))
@@ -53,7 +58,8 @@ class Parts:
             self._waiting.append((start, end, True))
         else:
             self._faults += 1
-            self._singly = self._singly or self._faults * self._count.bit_length() > self._count
+            many = self._faults >= MANY and self._faults * self._count.bit_length() > end
+            self._singly = self._singly or many
 
     def singly(self) -> None:
         """Run all that is left one by one: each such call has a limit of its own."""

@@ -37,6 +37,15 @@ def test_what_a_call_costs_for_nothing_is_not_forgotten_when_few_were_never_run(
     assert cuts.first(32) in (8, 16)
 
 
+def test_where_the_fault_shows_early_parts_are_large() -> None:
+    cuts = Cuts()
+    for _ in range(30):
+        for count in (1, 2, 4, 8, 16, 32):
+            cuts.ran(count, 0.010 + 0.0005 * count)
+            cuts.raised(count, 0.0001)
+    assert cuts.first(32) >= 24
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 300), st.floats(0, 10)), max_size=30),
     st.lists(st.tuples(st.integers(1, 300), st.floats(0, 10)), max_size=10),

@@ -52,9 +52,18 @@ def test_one_fault_in_a_batch_costs_a_few_calls() -> None:
     assert max(isolated(32, {fault})[2] for fault in range(32)) <= 10
 
 
+def test_what_is_left_over_is_run_together() -> None:
+    parts = Parts(16, lambda count: count - 1)
+    spans = []
+    while span := parts.next():
+        spans.append(span)
+        parts.told(not span[0] <= 11 < span[1])
+    assert spans == [(0, 15), (0, 14), (0, 13), (0, 12), (0, 11), (11, 12), (12, 16)]
+
+
 def test_many_faults_end_the_halving() -> None:
     _, _, calls = isolated(32, set(range(32)))
-    assert calls < 45
+    assert calls < 50
 
 
 def test_a_fault_that_does_not_come_back_still_gives_everybody_an_answer() -> None:
