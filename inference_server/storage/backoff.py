@@ -5,6 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Event
+
+from inference_server.storage.errors import Stopped
+from inference_server.storage.source import Cut, SourceError
 
 FIRST_SECONDS, MOST_SECONDS = 0.25, 20.0
 MOST_ASKED_SECONDS = 300.0  # a source that asks for more is given up
@@ -39,3 +43,14 @@ class Backoff:
             return None
         most = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** (self.failures - 1))
         return max(asked or 0.0, most * (0.5 + self.jitter() / 2))
+
+
+def wait_after(cut: Cut, patience: Backoff, say: Callable[[str], None], stop: Event) -> None:
+    """Wait until it may be tried again. Raises SourceError when it was tried enough, Stopped."""
+    seconds = patience.wait(cut.retry_after)
+    if seconds is None:
+        asked = f"; it asks to wait {cut.retry_after:g} s" if cut.retry_after else ""
+        raise SourceError(f"{cut} (given up after {patience.failures} attempts{asked})") from cut
+    say(f"{cut}; again in {seconds:.1f} s ({patience.failures} of {patience.retries})")
+    if stop.wait(seconds):
+        raise Stopped("stopped")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import uuid
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -12,37 +9,17 @@ from dataclasses import dataclass, field
 from threading import Condition, Event, Thread
 
 from inference_server.settings import StorageSettings
-from inference_server.storage.backoff import Backoff
+from inference_server.storage.backoff import Backoff, wait_after
 from inference_server.storage.errors import ContentError, Stopped, cannot_write
+from inference_server.storage.listing import Wanted, told
 from inference_server.storage.locks import LOOK_SECONDS, locked
 from inference_server.storage.partial import Part, Partial
 from inference_server.storage.progress import Progress
-from inference_server.storage.source import Cut, Entry, Source, SourceError
+from inference_server.storage.source import Cut, Source, SourceError
 from inference_server.storage.store import Blob, Store
 
 LEAST_PART = 64 * 1024
 STOP_SECONDS = 2.0  # how long a stop waits for threads that hold a file; they end by themselves later
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A file to fetch. `key`: what it was listed as; the same again is the same content."""
-
-    entry: Entry
-    key: str
-    lasting: bool  # whether the key will mean the same in another run
-
-
-def wanted(source: Source, entry: Entry) -> Wanted:
-    """The file to fetch for an entry. Without a validator nothing says that it is the same next time."""
-    validator = entry.etag or entry.sha256.hex() or entry.md5.hex()
-    words = [source.spoken, entry.path, entry.size, entry.executable, validator or uuid.uuid4().hex]
-    return Wanted(entry, hashlib.sha256(json.dumps(words).encode()).hexdigest(), bool(validator))
-
-
-def told(source: Source, entry: Entry) -> str:
-    """The address of one file, for people."""
-    return f"{source.spoken.rstrip('/')}/{entry.path}" if source.is_folder else source.spoken
 
 
 @dataclass
@@ -213,19 +190,10 @@ class Download:
                     return at
                 raise Cut(f"{told(self.source, file.wanted.entry)} ended {part.stop - at} bytes early")
             except Cut as cut:
-                self._wait(cut, patience)
+                wait_after(cut, patience, self.progress.say, self.stop)
             if not self._takes_parts(file.wanted):
                 self.progress.advance(part.start - at)
                 at = part.start
-
-    def _wait(self, cut: Cut, patience: Backoff) -> None:
-        seconds = patience.wait(cut.retry_after)
-        if seconds is None:
-            asked = f"; it asks to wait {cut.retry_after:g} s" if cut.retry_after else ""
-            raise SourceError(f"{cut} (given up after {patience.failures} attempts{asked})") from cut
-        self.progress.say(f"{cut}; again in {seconds:.1f} s ({patience.failures} of {self.settings.retries})")
-        if self.stop.wait(seconds):
-            raise Stopped("stopped")
 
     def _completed(self, file: _File, part: Part, stop: int) -> None:
         file.partial.complete(part, stop)

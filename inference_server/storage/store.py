@@ -44,11 +44,15 @@ class Blob:
 
 @dataclass(frozen=True)
 class Member:
-    """One thing in a tree of files: a file (`blob`), a symbolic link (`target`), or an empty folder (neither)."""
+    """One thing in a tree of files: a file (`blob`), a symbolic link (`target`), or a folder (neither)."""
 
     path: str  # relative, '/' between its parts
     blob: Blob | None = None
     target: str = ""
+
+
+class Evicted(Exception):
+    """A blob that was here is not any more: another process needed the space."""
 
 
 class Store:
@@ -127,13 +131,16 @@ class Store:
     def put(self, blob: Blob, target: Path, last: bool) -> None:
         """Have the content at `target`, which is not there yet: shared where the file system can, else copied.
 
-        `last`: this place needs it no more after that. Raises FileNotFoundError when it was evicted meanwhile.
+        `last`: this place needs it no more after that. Raises Evicted.
         """
         source = self.path(blob)
-        if self.private and last:
-            os.rename(source, target)
-        else:
-            link_or_copy(source, target)
+        try:
+            if self.private and last:
+                os.rename(source, target)
+            else:
+                link_or_copy(source, target)
+        except FileNotFoundError as error:
+            raise Evicted from error
 
     def discard(self, blob: Blob) -> None:
         """Have it no more."""
@@ -142,6 +149,13 @@ class Store:
     def part(self, key: str) -> Path:
         """The place of a download, without its suffix."""
         return self.root / PARTS / key
+
+    def partly(self, key: str) -> int:
+        """Bytes of disk that a download takes already."""
+        try:
+            return getattr(os.stat(f"{self.part(key)}.data"), "st_blocks", 0) * 512
+        except FileNotFoundError:
+            return 0
 
     def unpacking(self, sha256: str) -> Path:
         """The folder to unpack an archive in."""

@@ -49,7 +49,9 @@ class LocalSource:
             self.is_folder = stat.S_ISDIR(status.st_mode)
             if not self.is_folder:
                 return [self._entry(self._path, self.name)]
-            found = [self._entry(path, path.relative_to(self._path).as_posix()) for path in self._files()]
+            found = [
+                self._entry(path, path.relative_to(self._path).as_posix()) for path in _files(self._path)
+            ]
         except OSError as error:
             raise self._unreadable(error) from error
         if not found:
@@ -79,17 +81,6 @@ class LocalSource:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _files(self) -> Iterator[Path]:
-        seen: set[str] = set()
-        for folder, folders, names in os.walk(self._path, followlinks=True, onerror=_raise):
-            real = os.path.realpath(folder)
-            if real in seen:  # a link that leads back
-                folders.clear()
-                continue
-            seen.add(real)
-            folders[:] = sorted(name for name in folders if name != BYTECODE)
-            yield from (Path(folder, name) for name in sorted(names))
-
     def _entry(self, path: Path, name: str) -> Entry:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -101,9 +92,16 @@ class LocalSource:
         return SourceError(f"{where} cannot be read: {(error.strerror or str(error)).lower()}")
 
 
+def _files(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:  # a link that leads back
+        return
+    for item in sorted(os.scandir(folder), key=lambda item: item.name):
+        if not item.is_dir():
+            yield Path(item.path)
+        elif item.name != BYTECODE:
+            yield from _files(Path(item.path), (*above, real))
+
+
 def _validator(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
-
-
-def _raise(error: OSError) -> None:
-    raise error
