@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inference_server.tuning.facts import plural
+from inference_server.load.figures import plural
 
 SHOWN = 60  # characters of a value
 BODY = 120  # of a request's body

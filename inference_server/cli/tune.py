@@ -18,11 +18,12 @@ from inference_server.cli import tuned_file
 from inference_server.cli.tune_options import WRONG_WORDS, read_words
 from inference_server.errors import SettingsError
 from inference_server.load import bodies
+from inference_server.load.figures import megabytes, plural
 from inference_server.settings import BadSettings, Settings, load
 from inference_server.tuning import machine
 from inference_server.tuning.choose import best_of_each, choose
-from inference_server.tuning.evidence import evidence, megabytes, nothing_fits
-from inference_server.tuning.facts import Budget, Configuration, Point, plural
+from inference_server.tuning.evidence import evidence, nothing_fits
+from inference_server.tuning.facts import Budget, Configuration, Point
 from inference_server.tuning.measure import Bench, Plan, Stopped
 from inference_server.tuning.report import Screen, table
 from inference_server.tuning.running import StartFailed

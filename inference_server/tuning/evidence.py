@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inference_server.tuning.facts import Budget, Configuration, Point, plural
-
-MIB = 1024**2
+from inference_server.load.figures import megabytes, milliseconds, plural, rate, times
+from inference_server.tuning.facts import Budget, Configuration, Point
 
 
 def evidence(chosen: Point, best: Mapping[Configuration, Point], budget: Budget) -> str:
@@ -65,23 +64,3 @@ def _share(change: float) -> str:
 
 def _name(configuration: Configuration) -> str:
     return f"batch {configuration.batch} with {plural(configuration.workers, 'worker')}"
-
-
-def times(value: float) -> str:
-    """A ratio to two digits at least."""
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
-
-
-def rate(value: float) -> str:
-    """Requests a second: three digits at least."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def milliseconds(value: float) -> str:
-    """With its unit, to three digits."""
-    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
-
-
-def megabytes(value: int) -> str:
-    """Bytes as MiB or GiB."""
-    return f"{value / MIB / 1024:.1f} GiB" if value >= 1024 * MIB else f"{value / MIB:.0f} MiB"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from inference_server.load.figures import plural
+
 
 @dataclass(frozen=True, order=True)
 class Configuration:
@@ -46,8 +48,3 @@ class Budget:
 
     def in_memory(self, memory: int) -> bool:
         return not self.memory or memory <= self.memory
-
-
-def plural(count: int, word: str) -> str:
-    """`1 worker`, `2 workers`."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -8,7 +8,9 @@ from inference_server.load.requests import InTurn
 from inference_server.load.tally import Tally
 from inference_server.load.target import Target
 
-PATIENCE = 300.0  # seconds until a request is given up, and the server with it: many may wait for a slow script
+PATIENCE = (
+    300.0  # seconds until a request is given up, and the server with it: many may wait for a slow script
+)
 
 
 class LoadFailed(Exception):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from inference_server.load.bodies import Body
+from inference_server.load.figures import plural
 from inference_server.load.requests import InTurn
 from inference_server.load.target import target
 from inference_server.tuning import search
-from inference_server.tuning.facts import Budget, Configuration, Point, plural
+from inference_server.tuning.facts import Budget, Configuration, Point
 from inference_server.tuning.load import BadAnswer, Load, LoadFailed
 from inference_server.tuning.running import Batching, Server
 

@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Mapping
 
-from inference_server.tuning.evidence import megabytes, milliseconds, rate
-from inference_server.tuning.facts import Budget, Configuration, Point, plural
+from inference_server.load.figures import megabytes, milliseconds, plural, rate
+from inference_server.tuning.facts import Budget, Configuration, Point
 
 BAR = 20  # cells
 CURVE = 24

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from inference_server.load.figures import megabytes, milliseconds, rate, times
 from inference_server.tuning.choose import best_of_each
-from inference_server.tuning.evidence import evidence, megabytes, milliseconds, nothing_fits, rate, times
+from inference_server.tuning.evidence import evidence, nothing_fits
 from inference_server.tuning.facts import Budget, Point
 from inference_server.tuning.report import line, table
 from tests.tuning.model import MIB, point
