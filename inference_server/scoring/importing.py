@@ -11,7 +11,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType
 from typing import Any, List, NoReturn
 
-from inference_server.scoring import compat
+from inference_server.scoring import compat, wire
+from inference_server.scoring.channel import Channel, say
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.errors import IMPORT_RAISED, UserScriptError
 
@@ -76,6 +77,20 @@ def imported(config: ScoringConfig) -> List[str]:
         if path.startswith(tuple(folders)) and not path.startswith((_PACKAGE, _STDLIB)):
             found.add(path)
     return sorted(found)
+
+
+def tell_imports(channel: Channel, config: ScoringConfig) -> None:
+    """From now on have the front told of files that are imported later, as by a run(): before its answer leaves."""
+    put, count = channel.put, len(sys.modules)
+
+    def look_and_put(head: bytes, headers: bytes = b"", body: bytes = b"") -> None:
+        nonlocal count
+        if len(sys.modules) != count:
+            count = len(sys.modules)  # before this comes here again, with that
+            say(channel, wire.FILES, {"files": imported(config)})
+        put(head, headers, body)
+
+    channel.put = look_and_put  # type: ignore[method-assign]  # only where somebody develops: nobody else pays
 
 
 class _Uncached(SourceFileLoader):

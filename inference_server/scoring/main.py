@@ -15,7 +15,7 @@ from inference_server.scoring import debugger, errors, logconfig, logs, records,
 from inference_server.scoring.allocator import keep_memory
 from inference_server.scoring.channel import Channel, FrontGone, record, say
 from inference_server.scoring.config import ScoringConfig
-from inference_server.scoring.importing import imported
+from inference_server.scoring.importing import imported, tell_imports
 from inference_server.scoring.parent import die_with_parent
 from inference_server.scoring.script import Script, load
 from inference_server.scoring.worker import Worker, describe, send_entry
@@ -148,4 +148,6 @@ def serve(channel: Channel, config: ScoringConfig, script: Script) -> None:
     logger.info("Worker with pid %d ready for serving traffic", os.getpid())
     channel.put(record(wire.READY, body=len(body)), b"", body)
     channel.flush()
+    if config.reload:
+        tell_imports(channel, config)
     worker.serve()

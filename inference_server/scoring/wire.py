@@ -54,6 +54,7 @@ FORKED = 21  # from a template: seq is the tag of the FORK, status 0; body JSON 
 EXITED = 22  # from a template: body JSON {"pid","status"}
 BATCH = 23  # one run() call of a worker that batches, before its ANSWERs: BATCH_FACTS; seq: its last request
 PROOF = 24  # body: JSON {"state": "proving" | "agreed" | "refused", "agreed", "requests", "why", "repro"}
+FILES = 25  # body: JSON {"files": [...]}: the user's own that are loaded by now; where saving reloads
 
 # requests, rows, seconds of run(), of decoding, of encoding, why it was no larger
 BATCH_FACTS = struct.Struct("<IIdddB")

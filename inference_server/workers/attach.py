@@ -65,8 +65,11 @@ class Door:
         """Whether an editor is attached, or was told to attach again."""
         return self._expected > monotonic() or any(session.follows for session in self._sessions.values())
 
-    def _expect(self) -> None:
+    def _restarted(self, session: Session) -> None:
+        """An editor was told to attach anew: not there where the debugger itself has said that it is over."""
         self._expected = monotonic() + EDITOR_SECONDS
+        if session.ended:
+            self._forget(session.port)
 
     def debugger(self, port: int, ended: asyncio.Future[Any]) -> None:
         """A process listens for its editor on `port` until it has `ended`; editors move there."""
@@ -78,11 +81,16 @@ class Door:
 
     def _ended(self, port: int) -> None:
         """The process is gone. Its debugger is another process, which may take its time to tell its editor."""
-        self._ports.remove(port)
+        self._forget(port)
         loop = asyncio.get_running_loop()
         for session in self._sessions.values():
             if session.port == port:
                 loop.call_later(LAST_WORDS_SECONDS, session.move)
+
+    def _forget(self, port: int) -> None:
+        """Its debugger takes no editor any more."""
+        if port in self._ports:
+            self._ports.remove(port)
 
     def stop(self) -> None:
         """The server stops: editors are told of ends, but not to come back."""
@@ -98,17 +106,23 @@ class Door:
             task.cancel()
 
     def _attached(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = Session(reader, writer, self._expect)
+        session = Session(reader, writer, self._restarted)
         task = asyncio.ensure_future(self._serve(session))
         self._sessions[task] = session
         task.add_done_callback(lambda task: self._sessions.pop(task))
 
+    async def _port_of_debugger(self) -> int:
+        """The newest one's, waited for."""
+        while not self._ports:
+            self._come.clear()
+            await self._come.wait()
+        return self._ports[-1]
+
     async def _serve(self, session: Session) -> None:
         try:
-            while not self._ports:
-                self._come.clear()
-                await self._come.wait()
-            await session.run(self._ports[-1], self._number)
+            while not await session.connected(await self._port_of_debugger()):
+                self._forget(session.port)
+            await session.run(self._number)
         except (OSError, asyncio.IncompleteReadError, ValueError):
             pass  # either side is gone, or does not speak the protocol
         finally:
@@ -119,10 +133,14 @@ class Session:
     """One editor's connection, passed on to one debugger."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_restart: Callable[[], None]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_restart: Callable[[Session], None],
     ) -> None:
         self.follows = False  # the editor has attached and is to be moved to the next worker
         self.port = 0  # of the debugger
+        self.ended = False  # the debugger has said, unasked, that there is nothing to debug any more
         self._on_restart = on_restart
         self._editor = (reader, writer)
         self._debugger: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -131,15 +149,22 @@ class Session:
         self._last = False  # no worker comes after this one
         self._close: asyncio.TimerHandle | None = None
 
-    async def run(self, port: int, worker: int) -> None:
-        """Pass on what both say until one of them leaves. An editor that is to attach anew is given time to let go."""
+    async def connected(self, port: int) -> bool:
+        """Whether a debugger listens on `port`; then this is its editor."""
         self.port = port
-        self._debugger = await asyncio.open_connection("127.0.0.1", port)
-        reader, writer = self._editor
-        asks = asyncio.ensure_future(
-            self._pass(reader, self._debugger[1], lambda body: self._asked(body, worker))
-        )
-        says = asyncio.ensure_future(self._pass(self._debugger[0], writer, self._said))
+        try:
+            self._debugger = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        return True
+
+    async def run(self, worker: int) -> None:
+        """Pass on what both say until one of them leaves. An editor that is to attach anew is given time to let go."""
+        assert self._debugger is not None
+        debugger, to_debugger = self._debugger
+        editor, to_editor = self._editor
+        asks = asyncio.ensure_future(self._pass(editor, to_debugger, lambda body: self._asked(body, worker)))
+        says = asyncio.ensure_future(self._pass(debugger, to_editor, self._said))
         try:
             await asyncio.wait({asks, says}, return_when=asyncio.FIRST_COMPLETED)
             if not asks.done():
@@ -184,8 +209,8 @@ class Session:
             if self._over:
                 return b""
             if self.follows:
-                self._over = True
-                self._on_restart()
+                self._over = self.ended = True
+                self._on_restart(self)
                 return _restart()
         return body
 
@@ -198,7 +223,7 @@ class Session:
         if not self.follows or self._over:
             return
         self._over = True
-        self._on_restart()
+        self._on_restart(self)
         self._editor[1].write(_framed(_restart()))
         self._close = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self.close)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -20,18 +21,57 @@ Stamp = tuple[int, int]  # time and size
 
 async def watch(pool: Pool, model_dir: str) -> None:
     """Until cancelled: reload when a file that the script consists of, or one in the model's folder, changes."""
+    told = logging.getLogger("watchfiles")
+    if told.level == logging.NOTSET:  # else each line of a log that lies in such a folder makes another
+        told.setLevel(logging.WARNING)
+    if pool.spec.model_environment is not None:
+        pool.files.add(pool.spec.model_environment.files)
     watching = [_watch_code(pool)]
     if model_dir and os.path.isdir(model_dir):
         watching.append(_watch_model(pool, model_dir))
     await asyncio.gather(*watching)
 
 
+class Files:
+    """The user's own files that workers have loaded, each with what tells its state: when that was said, or later."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Stamp | None] = {}  # None: not there
+
+    def add(self, files: Iterable[str]) -> None:
+        """These are loaded as well. None is ever dropped: another worker, or the next call, may have it."""
+        for file in files:
+            if file not in self._seen:
+                self._seen[file] = _stamp(file)
+
+    def changed(self) -> list[str]:
+        """Those that have changed since this was last asked. One that is away, as in the middle of a save, has not yet."""
+        found = []
+        for file, seen in self._seen.items():
+            now = _stamp(file)
+            if now is not None and now != seen:
+                self._seen[file] = now
+                found.append(file)
+        return found
+
+    def folders(self) -> list[str]:
+        return sorted({folder for folder in map(os.path.dirname, self._seen) if os.path.isdir(folder)})
+
+
+def _stamp(file: str) -> Stamp | None:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
 async def _watch_code(pool: Pool) -> None:
     from watchfiles import awatch
 
-    seen = stamps(pool.files)
+    files = pool.files
     while True:
-        folders = _folders(pool.files)
+        folders = files.folders()
         changes = awatch(
             *(folders or ["."]),
             watch_filter=None,
@@ -42,12 +82,9 @@ async def _watch_code(pool: Pool) -> None:
             yield_on_timeout=True,
         )
         async for _ in changes:
-            now = stamps(pool.files)
-            changed = [file for file in now if file in seen and seen[file] != now[file]]
-            seen.update(now)
-            if changed:
+            if changed := files.changed():
                 pool.roll(_changed(changed))
-            if _folders(pool.files) != folders:
+            if files.folders() != folders:
                 break
 
 
@@ -68,22 +105,6 @@ def wanted(path: str) -> bool:
     return not any(part in IGNORED for part in parts) and not parts[-1].endswith(
         (".pyc", "~", ".swp", ".tmp")
     )
-
-
-def stamps(files: Iterable[str]) -> dict[str, Stamp]:
-    """What tells a changed file; without those that are not there, as in the middle of a save."""
-    result: dict[str, Stamp] = {}
-    for file in files:
-        try:
-            status = os.stat(file)
-        except OSError:
-            continue
-        result[file] = (status.st_mtime_ns, status.st_size)
-    return result
-
-
-def _folders(files: Iterable[str]) -> list[str]:
-    return sorted({folder for folder in map(os.path.dirname, files) if os.path.isdir(folder)})
 
 
 def _changed(files: list[str]) -> str:

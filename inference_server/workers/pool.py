@@ -17,6 +17,7 @@ from inference_server.errors import StartError
 from inference_server.messages import DONE, ScoringRequest, WorkerReport
 from inference_server.workers.attach import EDITOR_SECONDS, Doors
 from inference_server.workers.batch_worker import Batch
+from inference_server.workers.changes import Files
 from inference_server.workers.memory import resident_bytes
 from inference_server.workers.process import Process, start_process
 from inference_server.workers.reload import Reload
@@ -62,7 +63,7 @@ class Pool:
         self._scheduled = False
         self._stopping = False
         self.template: Template | None = Template(spec) if spec.preload else None
-        self.files: tuple[str, ...] = ()  # the user's own that were loaded last
+        self.files = Files()
         self.reload = Reload(self, spec.drain_first)
         self._doors = Doors(*spec.attach) if spec.attach is not None else None
         self._calls = Calls(
@@ -234,7 +235,7 @@ class Pool:
                 self._enter(slot, await self._boot(slot))
             except StartError as error:
                 failed = error.summary
-                self.files = tuple({*self.files, *error.files})
+                self.files.add(error.files)
                 self._not_started(slot, error)
             finally:
                 if asked is not None:
@@ -268,7 +269,8 @@ class Pool:
             summary = end.summary or f"the process exited with code {end.status}"
             raise StartError(summary, end.detail, worker.files)
         self.facts = worker.ready.result()
-        self.files = self.facts.files
+        self.files.add(self.facts.files)
+        worker.imported = self.files.add
         return worker
 
     def _worker(self, number: int, process: Process, spec: PoolSpec) -> Worker:

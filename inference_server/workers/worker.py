@@ -64,6 +64,7 @@ class Worker:
         self.ended: asyncio.Future[End] = loop.create_future()
         self.killed_because = ""
         self.files: tuple[str, ...] = ()  # the user's own that it had loaded when it failed
+        self.imported: Callable[[list[str]], None] = lambda files: None  # told of more of them, later
         self.debugger: Callable[[int], None] = lambda port: None  # told where its debugger listens
         self._process = process
         self._threads = spec.config.threads
@@ -273,6 +274,8 @@ class Worker:
         elif kind == wire.FAILED:
             self._failure = (str(facts["summary"]), str(facts["detail"]))
             self.files = tuple(facts.get("files", ()))
+        elif kind == wire.FILES:
+            self.imported(facts["files"])
         elif kind == wire.LOG:
             self._calls.log(facts, self.in_hand.get(seq))
 

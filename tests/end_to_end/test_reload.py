@@ -71,6 +71,7 @@ def test_saving_reloads_and_a_broken_save_leaves_the_old_code_serving(serve: Ser
         "helper.py": "VALUE = 1\n",
         "model/weights.txt": "a",
         "unrelated.py": "",
+        "parts/later.py": "VALUE = 5\n",
     }
     text = """
         import os, helper
@@ -82,6 +83,9 @@ def test_saving_reloads_and_a_broken_save_leaves_the_old_code_serving(serve: Ser
         def run(data):
             if data == '"fail"':
                 raise KeyError("here")
+            if data == '"later"':
+                from parts import later
+                return later.VALUE
             return [helper.VALUE, model]
     """
     server = serve(text, "--reload", "--model_dir", "model", files=files)
@@ -111,6 +115,14 @@ def test_saving_reloads_and_a_broken_save_leaves_the_old_code_serving(serve: Ser
         assert reloaded(server)["number"] == number + 1
         (server.folder / "model/weights.txt").write_text("b")
         wait_for(lambda: server.score(1).json() == [22, "b"])
+        wait_for(lambda: reloaded(server)["state"] == "done")
+        number = reloaded(server)["number"]
+        assert server.score("later").json() == 5  # what only a run() imports counts from then on
+        (server.folder / "parts/later.py").write_text("VALUE = 66\n")
+        wait_for(lambda: server.score("later").json() == 66)
+        wait_for(lambda: reloaded(server)["state"] == "done")
+        assert reloaded(server)["number"] == number + 1
+        assert "watchfiles" not in server.log()  # the log lies where it watches
     assert load.errors == []
     assert {status for _, status, _ in load.replies} == {200}
 
