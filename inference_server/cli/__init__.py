@@ -15,6 +15,8 @@ COMMANDS = {
     "test": "inference_server.cli.trial",
     "reload": "inference_server.cli.reload",
     "replay": "inference_server.cli.replay",
+    "secret": "inference_server.cli.secret",
+    "storage-initializer": "inference_server.cli.storage_initializer",
     "top": "inference_server.cli.top",
     "tune": "inference_server.cli.tune",
 }

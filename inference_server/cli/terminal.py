@@ -22,7 +22,9 @@ class Terminal:
 
     def __init__(self, stream: TextIO | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
-        self.coloured = _wants_colours(self._stream, os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        self.coloured = _wants_colours(self._stream, environ)
+        self.redraws = self._stream.isatty() and environ.get("TERM") != "dumb"  # a line can be written over
         if self.coloured and sys.platform == "win32":
             os.system("")  # makes the console read escape sequences
 

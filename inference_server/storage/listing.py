@@ -57,8 +57,15 @@ def list_files(source: Source, keeps_name: bool, unpacks: bool) -> Listing:
 
 
 def _wanted(source: Source, entry: Entry, prefix: str) -> Wanted:
-    validator = entry.etag or entry.sha256.hex() or entry.md5.hex()
-    listed = [source.spoken, entry.path, entry.size, entry.executable, validator or uuid.uuid4().hex]
+    validators = [entry.etag, entry.sha256.hex(), entry.md5.hex()]
+    lasting = any(validators)
+    listed = [
+        source.spoken,
+        entry.path,
+        entry.size,
+        entry.executable,
+        validators if lasting else uuid.uuid4().hex,
+    ]
     key = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
     try:
         safe = safe_path(entry.path)
@@ -68,7 +75,7 @@ def _wanted(source: Source, entry: Entry, prefix: str) -> Wanted:
         raise ContentError(
             f"{source.spoken} has a file named {entry.path!r}, which is no path here: rename it"
         )
-    return Wanted(entry, key, bool(validator), prefix + safe)
+    return Wanted(entry, key, lasting, prefix + safe)
 
 
 def _plan(files: Sequence[Wanted], archive: str) -> str:
