@@ -37,6 +37,7 @@ class Cuts:
 
     def raised(self, count: int, seconds: float) -> None:
         """A call for `count` merged requests raised after so long."""
+        self._calls += 1
         whole = self._curve(count)[count] if self._seen else 0.0
         if whole > 0:
             share = min(1.0, max(EARLY, seconds / whole))
