@@ -147,6 +147,10 @@ class ScoringRequest:
 class AnswerStream(Protocol):
     """The body of a streamed answer, pulled by credit."""
 
+    @property
+    def broken(self) -> bool:
+        """Whether it ended before it was complete, by no doing of its reader."""
+
     def attach(self, on_chunk: Callable[[bytes], None], on_end: Callable[[bool], None]) -> None:
         """Start the flow. `on_end(True)` when complete, `on_end(False)` when it broke."""
 

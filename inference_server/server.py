@@ -26,8 +26,10 @@ from inference_server.http.app import AppFacts, build_app, build_health_app
 from inference_server.http.cors import Cors
 from inference_server.http.limits import Limits
 from inference_server.http.protocol import protocol_for
+from inference_server.http.recorded import RecordedAccess
 from inference_server.http.site import Site, Timeouts
 from inference_server.messages import HealthReport, ScoringRequest
+from inference_server.recording.recorder import Recorder, open_recorder
 from inference_server.scoring.allocator import keep_memory
 from inference_server.settings import Settings
 from inference_server.telemetry import logs
@@ -48,6 +50,7 @@ LOG_SECONDS = 1.0  # for whoever reads the log to take what is left of it
 GC_ALLOCATIONS = 2000
 INSIGHTS_SECONDS = 5.0  # to send what is left when the server ends
 INSIGHTS_FAILED_SECONDS = 30.0  # the same when the script did not start: the reason must not be lost
+RECORD_SECONDS = 5.0  # to write the requests that are still to be recorded
 DEPLOYMENT = "default"
 REFUSAL_WORDS = {
     admission.TOO_LATE: "deadline",
@@ -125,6 +128,8 @@ class Engine:
         )
         self.counted.wait_error = deployment.gate.admission.accuracy.error
         self.endpoint = Endpoint(deployment)
+        self.recorder: Recorder | None = None
+        self._recorded: RecordedAccess | None = None
         self.site = self._site()
 
     def _observer(self) -> Observer:
@@ -161,6 +166,8 @@ class Engine:
         access: Access = NoAccess()
         if self._access_log:
             access = open_access(settings.logging_config, settings.telemetry.level, standard(1), os.getpid())
+        if settings.recording.record:
+            access = self._recorded = self._open_recording(access)
         return Site(
             endpoint=self.endpoint,
             app=build_app(facts),
@@ -190,13 +197,23 @@ class Engine:
         return None if facts is None else facts.swaggers
 
     def _log(self, entry: dict[str, Any], request: ScoringRequest | None) -> None:
-        """What a worker reports for the exporters, and the request it was working on."""
+        """What a worker reports for the exporters, and the request it was working on; or why that failed."""
+        if "failure" in entry:
+            if self._recorded is not None and request is not None:
+                self._recorded.failed(request, entry["failure"])
+            return
         if self.site.insights is None:
             return
         if request is None:
             self.site.insights.record(entry)
         else:
             self.site.insights.record(entry, request.ids.request_id, request.ids.client_request_id)
+
+    def _open_recording(self, access: Access) -> RecordedAccess:
+        recording, script = self.settings.recording, self.settings.script
+        self.recorder = open_recorder(recording, script.path or "", script.model_dir)
+        self.metrics.recorded = self.recorder.counts
+        return RecordedAccess(access, self.recorder, recording.record_sample / 100)
 
     def _open_insights(self) -> Insights | None:
         telemetry, service = self.settings.telemetry, self.settings.service
@@ -216,6 +233,8 @@ class Engine:
     async def close(self, grace: float) -> None:
         """Write what is still to be written: the log, and telemetry for at most `grace` seconds."""
         self.site.ledger.flush()
+        if self.recorder is not None:
+            await asyncio.to_thread(self.recorder.close, RECORD_SECONDS)
         if self.site.insights is not None:
             await asyncio.to_thread(self.site.insights.shutdown, grace)
 

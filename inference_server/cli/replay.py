@@ -1,151 +1,83 @@
-"""`azmlinfsrv replay FILE`: see again why the rows of a script's requests are not joined."""
+"""Send recorded requests again, to a script or a server, and compare the answers."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Sequence
 
-import inference_server.scoring
-from inference_server.cli.replay_report import report
+from inference_server.cli import replay_mismatch, replay_recorded
+from inference_server.cli.command import INTERRUPTED, Parser, fail
+from inference_server.cli.replay_recorded import RECORDED_ONLY
+from inference_server.errors import SettingsError
 from inference_server.scoring.batching import repro
-from inference_server.scoring.config import ScoringConfig
-from inference_server.settings import read
+from inference_server.settings import load
 
-AGREE, DIFFER, UNUSABLE = 0, 1, 2
-_LOG_LINES = 15
-_BOOTSTRAP = str(Path(inference_server.scoring.__file__).with_name("bootstrap.py"))
-# As a worker starts: our package is loaded from where it lies, and nothing beside it becomes importable.
-_START = """\
-import runpy, sys
-del sys.path[0]
-runpy.run_path(sys.argv[1])["load_package"]()
-from inference_server.scoring.batching.replay import main
-sys.exit(main(sys.argv[2:]))
-"""
 _ABOUT = """\
-When the requests of a script were answered differently alone and together, the server keeps them in a file and names
-it in its log. This runs them again on the script as it is now, each alone and all together, and shows what differs."""
+Sends requests again that a server has kept (--record FOLDER), and compares the answers with those they got then, or
+with those of another version of the script (--diff). With --break it stops in run() for an editor's debugger.
+
+It also takes a file that the log names when the rows of a script's requests cannot be joined: these requests
+are run each alone and all together, and what differs is shown.
+
+Exit code: 0 all as it was, 1 something differs, 2 it cannot be done."""
+_EXAMPLES = [
+    ("azmlinfsrv replay records", "to the script they were recorded from, as it is now"),
+    ("azmlinfsrv replay records --entry_script score.py", "to the script in this folder"),
+    ("azmlinfsrv replay records --only failed --break", "stop in run() for each that failed"),
+    ("azmlinfsrv replay records --diff score_new.py", "two versions of the script, side by side"),
+    ("azmlinfsrv replay records --url http://127.0.0.1:5001", "to a running server"),
+]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(UNUSABLE, f"{self.prog}: error: {message}\n")
-
-
-class _Unusable(Exception):
-    """The file or the script cannot be used; the text says why, and what to do."""
+def parser() -> Parser:
+    """The command line."""
+    made = Parser("replay", _ABOUT, _EXAMPLES)
+    made.add_argument(
+        "path", metavar="FILE", help="A folder of recorded requests, one of its files, or a mismatch file."
+    )
+    replay_recorded.add_options(made)
+    made.add_settings(
+        "script.entry_script",
+        "script.model_dir",
+        "script.config_file",
+        "workers.python",
+        "develop.debug_listen",
+        "develop.debug_host",
+    )
+    return made
 
 
 def main(words: Sequence[str]) -> int:
-    """Replay a file; returns the exit code.
-
-    0: the answers agree now · 1: they differ · 2: the file or the script cannot be used.
-    """
+    """Replay; returns the exit code."""
+    made = parser()
     try:
-        options = _parser().parse_args(words)
-        facts = _read(options.file)
-        script = _script(options.entry_script or facts["script"], options.entry_script)
-        config = ScoringConfig.from_json(json.dumps(facts["config"]).encode())
-        config = config._replace(
-            entry_script=script,
-            model_dir=os.path.abspath(options.model_dir) if options.model_dir else config.model_dir,
-            threads=1,
-            debug_port=None,
-            max_batch_size=max(2, config.max_batch_size),
-        )
-        found = _replayed(options.python or sys.executable, options.file, config)
+        options = made.read(words)
+        settings = load(made.settings(options))
     except SystemExit as end:
         return int(end.code or 0)
-    except _Unusable as error:
-        print(f"azmlinfsrv replay: error: {error}", file=sys.stderr)
-        return UNUSABLE
-    if facts["digest"] and found["digest"] != facts["digest"]:
-        print(f"warning: {script} has changed since the file was written\n", file=sys.stderr)
-    differ, text = report(facts, found)
-    print(text)
-    return DIFFER if differ else AGREE
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog="azmlinfsrv replay", description=_ABOUT, allow_abbrev=False)
-    parser.add_argument("file", help="The file that the log names.")
-    parser.add_argument("--entry_script", metavar="SCORE.PY", help="The script. Default: where it was.")
-    parser.add_argument(
-        "--model_dir", metavar="FOLDER", help="The folder of the model. Default: where it was."
-    )
-    parser.add_argument(
-        "--python",
-        type=_python,
-        metavar="PYTHON",
-        help="The interpreter the script runs on: a path, or the folder of a virtual environment. Default: this one.",
-    )
-    return parser
-
-
-def _python(text: str) -> str:
+    except SettingsError as error:
+        return fail(made.prog, error)
     try:
-        return read.python(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        if _is_mismatch(options.path):
+            given = [name for name in RECORDED_ONLY if getattr(options, name) not in (None, False, [])]
+            if given:
+                return fail(
+                    made.prog, f"--{given[0]} is for recorded requests; {options.path} is a mismatch file"
+                )
+            return replay_mismatch.replay(options.path, settings)
+        return replay_recorded.replay(options, settings)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
-def _read(path: str) -> dict[str, Any]:
+def _is_mismatch(path: str) -> bool:
+    """Whether it is a file for the other kind of replay; whatever is no recorded request is told of there."""
+    if os.path.isdir(path):
+        return False
     try:
-        facts = repro.read(path)
-        if facts["requests"] and isinstance(facts["config"], dict) and isinstance(facts["script"], str):
-            return facts
-    except OSError as error:
-        raise _Unusable(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise _Unusable(str(error)) from None
-    except (KeyError, TypeError):
-        pass
-    raise _Unusable(f"{path} is not a mismatch file, or it is damaged")
-
-
-def _script(path: str, named: str | None) -> str:
-    if os.path.isfile(path):
-        return os.path.abspath(path)
-    more = "" if named else "; say where it is now with --entry_script"
-    raise _Unusable(f"there is no script at {path}{more}")
-
-
-def _replayed(python: str, file: str, config: ScoringConfig) -> dict[str, Any]:
-    """What a process in the model's environment found. Raises _Unusable."""
-    with tempfile.TemporaryDirectory(prefix="azmlinfsrv-replay-") as folder:
-        target = os.path.join(folder, "found.json")
-        words = [os.path.abspath(file), config.to_json().decode(), target]
-        ended = subprocess.run(
-            [python, "-c", _START, _BOOTSTRAP, *words],
-            env=_environment(os.environ, config),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        said = ended.stdout.decode("utf-8", "replace").strip().splitlines()[-_LOG_LINES:]
-        if ended.returncode or not os.path.exists(target):
-            raise _Unusable(
-                "\n".join([f"the process that ran the script ended with {ended.returncode}", *said])
-            )
-        with open(target, encoding="utf-8") as result:
-            found: dict[str, Any] = json.load(result)
-    if "failed" in found:
-        raise _Unusable(f"the script cannot be loaded with {python}: {found['failed']}")
-    return found
-
-
-def _environment(environ: Mapping[str, str], config: ScoringConfig) -> dict[str, str]:
-    """What a worker's script finds in its environment."""
-    result = {**environ, "AML_APP_ROOT": config.app_root}
-    if config.model_dir:
-        result["AZUREML_MODEL_DIR"] = config.model_dir
-    return result
+        with open(path, "rb") as file:
+            facts = json.load(file)
+    except (OSError, ValueError):
+        return False
+    return isinstance(facts, dict) and facts.get("format") == repro.FORMAT

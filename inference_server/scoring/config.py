@@ -28,6 +28,7 @@ class ScoringConfig(NamedTuple):
     app_insights_enabled: bool = False  # log records also cross to the front's exporters
     app_insights_log_response: bool = True
     mdc_storage_enabled: bool = False
+    tells_failures: bool = False  # why and where run() raised also crosses to the front, which records it
     development: bool = False  # error answers carry location and traceback
     reload: bool = False  # the script is loaded anew whenever its files change
     debug_port: Optional[int] = None  # where a debugger listens; the worker connects and waits for it

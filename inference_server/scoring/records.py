@@ -21,6 +21,8 @@ import time
 import traceback
 from typing import Any, Callable, Dict
 
+from inference_server.scoring import errors
+
 EXCEPTIONS = "azmlinfsrv.exceptions"
 MODEL_DATA = "azmlinfsrv.model_dc"
 MODEL_DATA_MESSAGE = "model_data_collection"
@@ -41,6 +43,13 @@ def of_exception(error: BaseException) -> Dict[str, Any]:
     entry = _entry(EXCEPTIONS, "ERROR", _text(str, error), time.time())
     entry["exception"] = _described(error)
     return entry
+
+
+def of_failure(error: BaseException) -> Dict[str, Any]:
+    """What is recorded of a failed run() beside its request: no record for the exporters, so it has the one field
+    "failure": "error", one line, and "place", None or a dict."""
+    where = errors.place(error)
+    return {"failure": {"error": errors.headline(error), "place": where and where._asdict()}}
 
 
 def of_model_data(inputs: Any, prediction: Any) -> Dict[str, Any]:

@@ -17,9 +17,9 @@ import sys
 from time import perf_counter
 from typing import IO, Any, Dict, List, Optional
 
-from inference_server.scoring import errors, logs, memory
+from inference_server.scoring import debugger, errors, logs, memory
 from inference_server.scoring.calls import Call, Failure, call
-from inference_server.scoring.config import ScoringConfig
+from inference_server.scoring.config import FOR_EVER, ScoringConfig
 from inference_server.scoring.limit import ScoringLimit
 from inference_server.scoring.logconfig import LoggingConfigError
 from inference_server.scoring.main import FAILED_EXIT
@@ -35,7 +35,11 @@ class _NeverWrites:
 
 
 def main(argv: List[str]) -> int:
-    """Serve standard input until it ends; returns the exit code. `--verbose`: the server's own log lines are shown."""
+    """Serve standard input until it ends; returns the exit code.
+
+    `--verbose`: the server's own log lines are shown. `--break HOST PORT`: the script is loaded once an editor has
+    attached there, after a `listens`; run() is held at its first line.
+    """
     with contextlib.suppress(OSError, RuntimeError, ValueError):  # standard error may be closed
         faulthandler.enable()
     questions, answers = _own_streams()
@@ -43,6 +47,11 @@ def main(argv: List[str]) -> int:
     began = perf_counter()
     try:
         _set_up_logs(config, "--verbose" in argv)
+        holds = "--break" in argv
+        if holds:
+            host, port = argv[argv.index("--break") + 1 :][:2]
+            _say(answers, event="listens", port=debugger.listen(host, int(port), "--break"))
+            debugger.wait(FOR_EVER)
         script = load(config)
         script.init()
     except errors.UserScriptError as error:
@@ -65,7 +74,10 @@ def main(argv: List[str]) -> int:
     )
     limit = ScoringLimit(config.scoring_timeout_ms, _NeverWrites())
     for line in questions:
-        _say(answers, event="called", **_one(script, json.loads(line), limit, config))
+        asked = json.loads(line)
+        if holds:
+            _hold(script, asked)
+        _say(answers, event="called", **_one(script, asked, limit, config))
         limit.rest()
     return 0
 
@@ -81,6 +93,13 @@ def _one(script: Script, asked: Dict[str, Any], limit: ScoringLimit, config: Sco
         "memory": memory.resident_bytes() - before,
         "peak": memory.peak_bytes() - before if forgotten else None,
     }
+
+
+def _hold(script: Script, asked: Dict[str, Any]) -> None:
+    """Have the editor stop in run(), and where the request was recorded to fail: `stops`, pairs of file and line."""
+    function = getattr(script.module, "run", None) or script.module.run_batch
+    if not debugger.stop_in(function, [(file, line) for file, line in asked.get("stops", ())]):
+        debugger.hold()
 
 
 def request_of(asked: Dict[str, Any]) -> Request:

@@ -145,6 +145,8 @@ class Worker:
         logger.error("%s", errors.failure_log(error))
         if self.config.app_insights_enabled:
             self._tell(seq, lambda: records.of_exception(error))
+        if self.config.tells_failures:
+            self._tell(seq, lambda: records.of_failure(error))
 
     def _tell(self, seq: int, made: Callable[[], Dict[str, Any]]) -> None:
         """Give the front's exporters what `made` returns; where it fails, that is logged and the request goes on."""

@@ -21,6 +21,7 @@ from inference_server.settings.groups import (
 from inference_server.settings.load import load
 from inference_server.settings.problems import BadSettings
 from inference_server.settings.record import DECLARED, SECTIONS, Settings
+from inference_server.settings.recording import RecordingSettings
 from inference_server.settings.storage import StorageSettings
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ListenSettings",
     "EnvironmentSettings",
     "QueueSettings",
+    "RecordingSettings",
     "ScriptSettings",
     "ServiceSettings",
     "Settings",

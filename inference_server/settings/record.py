@@ -24,6 +24,7 @@ from inference_server.settings.groups import (
     TelemetrySettings,
     WorkerSettings,
 )
+from inference_server.settings.recording import RecordingSettings
 from inference_server.settings.storage import StorageSettings
 
 SECTIONS: dict[str, type[Any]] = {
@@ -36,6 +37,7 @@ SECTIONS: dict[str, type[Any]] = {
     "environments": EnvironmentSettings,
     "http": HttpSettings,
     "telemetry": TelemetrySettings,
+    "recording": RecordingSettings,
     "develop": DevelopSettings,
     "supervisor": SupervisorSettings,
     "storage": StorageSettings,
@@ -58,6 +60,7 @@ class Settings:
     batch: BatchSettings = field(default_factory=BatchSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     develop: DevelopSettings = field(default_factory=DevelopSettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
@@ -127,6 +130,7 @@ class Settings:
             app_insights_enabled=self.telemetry.app_insights_enabled,
             app_insights_log_response=self.telemetry.app_insights_log_response,
             mdc_storage_enabled=self.telemetry.mdc_storage_enabled,
+            tells_failures=bool(self.recording.record),
             development=self.develop.shows_errors,
             reload=self.develop.reload,
             debug_port=self.script.debug_port,

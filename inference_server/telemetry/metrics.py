@@ -160,6 +160,7 @@ class Metrics(Collector):
     def __init__(self, version: str, dropped_lines: Callable[[], Mapping[str, int]] = dict) -> None:
         self._version = version
         self._dropped_lines = dropped_lines
+        self.recorded: Callable[[], Mapping[str, int]] = dict  # by outcome, while requests are recorded
         self._routes: dict[str, RouteMetrics] = {}
         self._deployments: dict[str, DeploymentMetrics] = {}
         self._registry = CollectorRegistry(auto_describe=False)
@@ -203,6 +204,10 @@ class Metrics(Collector):
         for stream, count in self._dropped_lines().items():
             dropped.add_metric([stream], count)
         yield dropped
+        recorded = _counter(names.RECORDED)
+        for outcome, count in self.recorded().items():
+            recorded.add_metric([outcome], count)
+        yield recorded
         build = _gauge(names.BUILD)
         build.add_metric([platform.python_version(), self._version], 1)
         yield build

@@ -149,6 +149,13 @@ DROPPED_LINES = Metric(
     ("stream",),
     "Log lines dropped because nobody read the stream fast enough.",
 )
+RECORDED = Metric(
+    "azmlinfsrv_requests_recorded",
+    "counter",
+    "",
+    ("outcome",),
+    "Requests to be kept by --record, by what became of them.",
+)
 BUILD = Metric(
     "azmlinfsrv_build_info", "gauge", "", ("python", "version"), "Always 1; its labels are the version."
 )
@@ -176,6 +183,7 @@ METRICS = (
     READY,
     WORKERS,
     DROPPED_LINES,
+    RECORDED,
     BUILD,
 )
 

@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -67,13 +67,24 @@ class LoadFailed(StartError):
 class TrialProcess:
     """One process with one loaded script. A context manager: the process ends with it.
 
-    `environment` is the process's whole environment. Raises LoadFailed when the script cannot be loaded.
+    `environment` is the process's whole environment. With `editor`, a host and a port, the script is held for a
+    debugger that attaches there: `attach(port)` is called when it can, and run() stops at its first line. Raises
+    LoadFailed when the script cannot be loaded.
     """
 
     def __init__(
-        self, python: str, config: ScoringConfig, environment: Mapping[str, str], verbose: bool = False
+        self,
+        python: str,
+        config: ScoringConfig,
+        environment: Mapping[str, str],
+        verbose: bool = False,
+        editor: tuple[str, int] | None = None,
+        attach: Callable[[int], None] = lambda port: None,
     ) -> None:
+        self._attach = attach
         command = [python, BOOTSTRAP, "--trial", *(["--verbose"] if verbose else [])]
+        if editor is not None:
+            command += ["--break", editor[0], str(editor[1])]
         try:
             self._popen = subprocess.Popen(
                 command, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -130,6 +141,9 @@ class TrialProcess:
 
     def _load(self, config: ScoringConfig) -> Loaded:
         facts = self._ask(config._asdict())
+        if facts is not None and facts["event"] == "listens":
+            self._attach(facts["port"])
+            facts = self._answer()
         if facts is None:
             how = f"the script cannot be loaded: {self._end()}"
             raise LoadFailed(how, Failure(how, None, ""))
@@ -141,12 +155,15 @@ class TrialProcess:
     def _ask(self, question: dict[str, Any]) -> dict[str, Any] | None:
         """The answer to one question; None: the process has ended."""
         assert self._popen.stdin is not None
-        assert self._popen.stdout is not None
         try:
             self._popen.stdin.write(json.dumps(question).encode() + b"\n")
             self._popen.stdin.flush()
         except (BrokenPipeError, OSError):
             return None
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any] | None:
+        assert self._popen.stdout is not None
         line = self._popen.stdout.readline()
         answer: dict[str, Any] | None = json.loads(line) if line else None
         return answer

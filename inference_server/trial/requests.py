@@ -30,6 +30,9 @@ class TrialRequest:
     method: str = "POST"
     target: str = "/score"
     headers: tuple[tuple[str, str], ...] = ()  # names in lower case; they win over the content type
+    stops: tuple[
+        tuple[str, int], ...
+    ] = ()  # lines of files where a debugger is to stop, beside run()'s first
 
     def facts(self) -> dict[str, Any]:
         """As scoring.trial reads it."""
@@ -40,7 +43,8 @@ class TrialRequest:
         if "content-length" not in names:
             headers.append(("content-length", str(len(self.body))))
         body = base64.b64encode(self.body).decode()
-        return {"method": self.method, "target": self.target, "headers": headers, "body": body}
+        facts = {"method": self.method, "target": self.target, "headers": headers, "body": body}
+        return {**facts, "stops": self.stops} if self.stops else facts
 
 
 def read(paths: Sequence[str], headers: tuple[tuple[str, str], ...] = ()) -> list[TrialRequest]:

@@ -27,6 +27,11 @@ class Stream:
         self.left_at = 0.0  # when its reader left, monotonic seconds; 0: it is there
 
     @property
+    def broken(self) -> bool:
+        """See messages.AnswerStream."""
+        return self._complete is False and not self._closed
+
+    @property
     def waits_for_reader(self) -> bool:
         """Whether it is the reader that holds it up, not the generator."""
         return not self._closed and self._ahead >= wire.STREAM_CREDIT

@@ -123,16 +123,30 @@ def test_another_script_and_interpreter_can_be_named(
     assert "does not exist" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": "azmlinfsrv mismatch 1"}'])
+@pytest.mark.parametrize("content", ["", "{}", "[]"])
 def test_a_file_of_another_kind_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
     file = tmp_path / "file.json"
     file.write_text(content)
     assert main(["replay", str(file)]) == 2
-    assert "is not a mismatch file" in capsys.readouterr().err
+    assert "is neither a recorded request nor a mismatch file: " in capsys.readouterr().err
     assert main(["replay", str(tmp_path / "none")]) == 2
     assert "cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_a_damaged_mismatch_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "file.json"
+    file.write_text('{"format": "azmlinfsrv mismatch 1"}')
+    assert main(["replay", str(file)]) == 2
+    assert "is not a mismatch file, or it is damaged" in capsys.readouterr().err
+
+
+def test_flags_of_recorded_requests_are_refused_for_a_mismatch(
+    kept: Kept, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", kept(MEAN, {"data": [[1]]}), "--only", "failed"]) == 2
+    assert "--only is for recorded requests" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
