@@ -38,6 +38,8 @@ RUN groupadd --gid 1000 azmlinfsrv \
 COPY --from=builder /opt/azmlinfsrv /opt/azmlinfsrv
 ENV HOME=/home/azmlinfsrv \
     PATH=/home/azmlinfsrv/.local/bin:${PATH} \
+    PYTHONUNBUFFERED=1 \
+    PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     AML_APP_ROOT=/var/azureml-app \
     AZMLINFSRV_PYTHON=python
 WORKDIR /var/azureml-app

@@ -11,7 +11,7 @@ FLOORS := .venv-floors
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test floors check format bench soak lock clean
+.PHONY: help setup serve test floors check format bench soak images sbom lock clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -81,6 +81,14 @@ bench: $(VENV)/test.stamp  ## measure ours and the peers on this machine, print 
 soak: $(VENV)/test.stamp  ## a million requests with kills, resets and timeouts among them
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
+# ---------------------------------------------------------------- images
+# IMAGES: names of folders in images/, `cpu` (what is built unless something is said) or `all`. ENGINE: docker, podman, buildah.
+images:  ## build the server's image and those on it (IMAGES="sklearn mlflow")
+	images/build.sh $(IMAGES)
+
+sbom:  ## write what is inside each built image, CycloneDX, into build/sbom
+	images/sbom.sh $(IMAGES)
+
 # ---------------------------------------------------------------- upkeep
 LOCK := $(UV) pip compile -q --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
@@ -88,10 +96,16 @@ UPGRADE ?=
 
 lock: | $(UV)  ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(LOCK) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
-	$(LOCK) $(UPGRADE) --extra azureml --extra telemetry --extra dev pyproject.toml requirements/test.in -o requirements/test.txt
+	$(LOCK) $(UPGRADE) --extra azureml --extra telemetry --extra dev --extra plot --extra secrets --extra keyvault pyproject.toml requirements/test.in -o requirements/test.txt
 	$(LOCK) -c requirements/test.txt pyproject.toml requirements/serve.in -o requirements/serve.txt
 	$(LOCK) --resolution lowest-direct pyproject.toml -o requirements/floors.txt
-	@! grep -n 'https\{0,1\}://' requirements/*.txt || { echo "a lock names an address"; exit 1; }
+	$(LOCK) -c requirements/test.txt $(UPGRADE) requirements/wheel.in -o requirements/wheel.txt
+	$(LOCK) -c requirements/test.txt $(UPGRADE) --extra telemetry pyproject.toml requirements/image.in -o requirements/image.txt
+	$(LOCK) -c requirements/image.txt --extra telemetry --extra storage pyproject.toml requirements/image.in -o requirements/image-storage.txt
+	$(LOCK) -c requirements/image.txt --extra telemetry --extra dev pyproject.toml requirements/image.in -o requirements/image-dev.txt
+	for list in images/*/requirements.in; do $(LOCK) $(UPGRADE) $$list -o $${list%.in}.txt || exit 1; done
+	cp images/onnx-cpu/requirements.txt images/onnx-cuda/requirements-cpu.txt
+	@! grep -n 'https\{0,1\}://' requirements/*.txt images/*/requirements*.txt || { echo "a lock names an address"; exit 1; }
 
 clean:  ## remove everything that make made
 	rm -rf $(VENV) $(FLOORS) benchmarks/.venvs benchmarks/results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

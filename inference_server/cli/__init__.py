@@ -8,6 +8,8 @@ from importlib import import_module
 
 # A first word that is not a flag, and the module that takes the rest: its `main(words)` returns the exit code.
 COMMANDS = {
+    "bench": "inference_server.cli.bench",
+    "build": "inference_server.cli.build",
     "completion": "inference_server.cli.completion",
     "vscode": "inference_server.cli.vscode",
     "env": "inference_server.cli.env",
