@@ -3,6 +3,7 @@
     InferenceServerError
     ├── SettingsError         the operator: a flag, variable or file; says where and how to fix it
     ├── StartError            the script could not be started; exit code 3
+    │   └── SecretsError      what a variable refers to cannot be had
     └── RequestRefused        the caller: the request is not served; carries its HTTP status
 
 What a caller sees of a failing script is fixed by the contract and lives with the code that produces it
@@ -10,6 +11,8 @@ What a caller sees of a failing script is fixed by the contract and lives with t
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class InferenceServerError(Exception):
@@ -33,6 +36,14 @@ class StartError(InferenceServerError):
         self.summary = summary
         self.detail = detail
         self.files = files
+
+
+class SecretsError(StartError):
+    """Variables refer to what cannot be had: `problems` is a sentence for each, without any value."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
 
 
 class RequestRefused(InferenceServerError):

@@ -19,7 +19,7 @@ from inference_server import __version__
 from inference_server.batching import admission
 from inference_server.endpoint.deployment import Deployment
 from inference_server.endpoint.endpoint import Endpoint
-from inference_server.errors import StartError
+from inference_server.errors import SecretsError, StartError
 from inference_server.http import health
 from inference_server.http.answers import AnswerHeads
 from inference_server.http.app import AppFacts, build_app, build_health_app
@@ -31,6 +31,7 @@ from inference_server.http.site import Site, Timeouts
 from inference_server.messages import HealthReport, ScoringRequest
 from inference_server.recording.recorder import Recorder, open_recorder
 from inference_server.scoring.allocator import keep_memory
+from inference_server.secrets.environment import WorkerSecrets
 from inference_server.settings import Settings
 from inference_server.telemetry import logs
 from inference_server.telemetry.access import Access, NoAccess, open_access
@@ -65,10 +66,12 @@ logger = logging.getLogger("azmlinfsrv")
 def pool_spec(settings: Settings) -> PoolSpec:
     """The workers that `settings` ask for."""
     workers, develop = settings.workers, settings.develop
+    environment = settings.worker_environment()
     return PoolSpec(
         config=settings.scoring_config(),
         python=workers.python,
-        environment=settings.worker_environment(),
+        environment=environment,
+        secrets=WorkerSecrets.of(environment, settings.secrets),
         worker_count=workers.worker_count,
         channel=workers.channel,
         preload=workers.preload,
@@ -348,7 +351,9 @@ class Front:
         if not isinstance(error, StartError):
             logger.error("The workers could not be started", exc_info=error)
         else:
-            logger.error(error.summary)  # the worker has logged the traceback
+            problems = error.problems if isinstance(error, SecretsError) else (error.summary,)
+            for problem in problems:  # of a script there is one, and the worker has logged the traceback
+                logger.error(problem)
         return StartError.exit_code
 
     async def _end(

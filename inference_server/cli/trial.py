@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from inference_server.cli.command import INTERRUPTED, Parser, fail
 from inference_server.cli.terminal import Terminal
 from inference_server.errors import SettingsError, StartError
+from inference_server.secrets.environment import resolved_environment
 from inference_server.settings import Settings, load
 from inference_server.trial import requests
 from inference_server.trial.process import Called, LoadFailed, TrialProcess
@@ -137,9 +138,8 @@ class _Trial:
 
     def _start(self) -> TrialProcess:
         settings = self.settings
-        return TrialProcess(
-            settings.workers.python, settings.scoring_config(), settings.worker_environment(), self.verbose
-        )
+        environment = resolved_environment(settings.worker_environment(), settings.secrets)
+        return TrialProcess(settings.workers.python, settings.scoring_config(), environment, self.verbose)
 
     def _one(self, process: TrialProcess, request: TrialRequest) -> None:
         called = process.call(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterator, Optional, Sequence, Tuple, Union
 
 from inference_server.scoring.encode import to_json
+from inference_server.scoring.redaction import redacted
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -39,4 +40,4 @@ class Answer:
 
 def message(status: int, text: str, failed: bool = False, **more: Any) -> Answer:
     """An error answer: a JSON object whose `message` is `text`."""
-    return Answer(status, JSON, to_json({"message": text, **more}).encode(), failed)
+    return Answer(status, JSON, redacted(to_json({"message": text, **more})).encode(), failed)

@@ -13,6 +13,7 @@ from time import monotonic_ns
 from typing import Callable, Deque, List, NamedTuple, Optional
 
 from inference_server.scoring import wire
+from inference_server.scoring.redaction import redacted
 
 READ_BYTES = 64 * 1024  # below malloc's mmap threshold: a larger buffer costs page faults at every read
 FLUSH_NS = (
@@ -309,6 +310,6 @@ def record(
 
 def say(channel: Channel, kind: int, facts: object) -> None:
     """Send one JSON record at once."""
-    body = json.dumps(facts).encode()
+    body = redacted(json.dumps(facts)).encode()
     channel.put(record(kind, body=len(body)), b"", body)
     channel.flush()

@@ -14,6 +14,7 @@ from typing import NamedTuple, Optional, Tuple
 
 from inference_server.scoring.answer import Answer, message
 from inference_server.scoring.places import Place, from_user_code, place_of
+from inference_server.scoring.redaction import redacted
 
 SCRIPT_FAILED = "An unexpected error occurred in scoring script. Check the logs for more info."
 INTERNAL_ERROR = "An unexpected internal error occurred. Check the logs for more info."
@@ -152,7 +153,7 @@ def _headline(exc: BaseException) -> str:
 
 def _one_line(text: str) -> str:
     """`text` without line breaks or other control characters, at most 500 characters."""
-    text = "".join(c if c.isprintable() else " " for c in text)
+    text = "".join(c if c.isprintable() else " " for c in redacted(text))
     return text if len(text) <= 500 else text[:499] + "…"
 
 

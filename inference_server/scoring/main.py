@@ -11,7 +11,7 @@ import os
 import socket
 from typing import Any, Dict, List, Optional, Tuple
 
-from inference_server.scoring import debugger, errors, logconfig, logs, records, wire
+from inference_server.scoring import debugger, errors, logconfig, logs, records, redaction, wire
 from inference_server.scoring.allocator import keep_memory
 from inference_server.scoring.channel import Channel, FrontGone, record, say
 from inference_server.scoring.config import ScoringConfig
@@ -41,6 +41,7 @@ def main(argv: List[str]) -> int:
     with contextlib.suppress(OSError, RuntimeError, ValueError):  # standard error may be closed
         faulthandler.enable()
     keep_memory()
+    redaction.start()
     channel = Channel(*_open(options.fd, options.page, options.connect))
     die_with_parent(options.parent, channel.fileno())
     try:

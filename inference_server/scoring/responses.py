@@ -8,6 +8,7 @@ from typing import Any, Iterator, List, Optional, Tuple, Union
 from wsgiref.headers import Headers
 
 from inference_server.scoring.answer import HTML, Answer
+from inference_server.scoring.redaction import redacted_bytes
 from inference_server.scoring.streams import Stream
 
 FAILED_HEADER = "x-ms-run-function-failed"
@@ -132,7 +133,8 @@ def from_response(response: Any) -> Answer:
         body = b"".join(response.iter_encoded())
     finally:
         response.close()
-    return Answer(status, content_type, body, failed, headers)
+    # a script that answers with str(error) may not know what that holds
+    return Answer(status, content_type, redacted_bytes(body) if status >= 400 else body, failed, headers)
 
 
 def _headers(response: Any) -> Tuple[str, Optional[bool], List[Tuple[str, str]]]:

@@ -17,7 +17,7 @@ import sys
 from time import perf_counter
 from typing import IO, Any, Dict, List, Optional
 
-from inference_server.scoring import debugger, errors, logs, memory
+from inference_server.scoring import debugger, errors, logs, memory, redaction
 from inference_server.scoring.calls import Call, Failure, call
 from inference_server.scoring.config import FOR_EVER, ScoringConfig
 from inference_server.scoring.limit import ScoringLimit
@@ -43,6 +43,7 @@ def main(argv: List[str]) -> int:
     with contextlib.suppress(OSError, RuntimeError, ValueError):  # standard error may be closed
         faulthandler.enable()
     questions, answers = _own_streams()
+    redaction.start()
     config = ScoringConfig.from_json(questions.readline())
     began = perf_counter()
     try:
@@ -157,5 +158,5 @@ def _set_up_logs(config: ScoringConfig, verbose: bool) -> None:
 
 
 def _say(answers: IO[bytes], **facts: Any) -> None:
-    answers.write(json.dumps(facts).encode() + b"\n")
+    answers.write(redaction.redacted(json.dumps(facts)).encode() + b"\n")
     answers.flush()

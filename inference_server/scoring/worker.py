@@ -13,6 +13,7 @@ from inference_server.scoring.channel import Channel, FrontGone, Record, record
 from inference_server.scoring.config import ScoringConfig
 from inference_server.scoring.importing import imported
 from inference_server.scoring.limit import ScoringLimit, ScoringTimeout
+from inference_server.scoring.redaction import redacted
 from inference_server.scoring.request import Request
 from inference_server.scoring.results import Answer
 from inference_server.scoring.results import answer as answer_of
@@ -160,7 +161,7 @@ class Worker:
 
 def send_entry(channel: Channel, seq: int, entry: Dict[str, Any]) -> None:
     """Give the front's exporters a record about request `seq` (0: none)."""
-    body = json.dumps(entry).encode()
+    body = redacted(json.dumps(entry)).encode()
     channel.put(record(wire.LOG, seq, body=len(body)), b"", body)
 
 

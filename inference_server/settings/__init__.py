@@ -21,6 +21,7 @@ from inference_server.settings.groups import (
 from inference_server.settings.load import load
 from inference_server.settings.problems import BadSettings
 from inference_server.settings.record import DECLARED, SECTIONS, Settings
+from inference_server.settings.secrets import SecretSettings, store_path
 from inference_server.settings.recording import RecordingSettings
 from inference_server.settings.storage import StorageSettings
 
@@ -37,6 +38,7 @@ __all__ = [
     "QueueSettings",
     "RecordingSettings",
     "ScriptSettings",
+    "SecretSettings",
     "ServiceSettings",
     "Settings",
     "StorageSettings",
@@ -44,4 +46,5 @@ __all__ = [
     "TelemetrySettings",
     "WorkerSettings",
     "load",
+    "store_path",
 ]

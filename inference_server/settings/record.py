@@ -24,6 +24,7 @@ from inference_server.settings.groups import (
     TelemetrySettings,
     WorkerSettings,
 )
+from inference_server.settings.secrets import SecretSettings
 from inference_server.settings.recording import RecordingSettings
 from inference_server.settings.storage import StorageSettings
 
@@ -39,6 +40,7 @@ SECTIONS: dict[str, type[Any]] = {
     "telemetry": TelemetrySettings,
     "recording": RecordingSettings,
     "develop": DevelopSettings,
+    "secrets": SecretSettings,
     "supervisor": SupervisorSettings,
     "storage": StorageSettings,
 }
@@ -63,6 +65,7 @@ class Settings:
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     develop: DevelopSettings = field(default_factory=DevelopSettings)
+    secrets: SecretSettings = field(default_factory=SecretSettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     given: Mapping[str, str] = field(default_factory=dict)  # where each value that is not a default came from
@@ -157,6 +160,8 @@ class Settings:
         unset when nobody set it, so that a default in the script works.
         """
         result = dict(self.environment)
+        for name in DECLARED["secrets.secrets_passphrase"].env:
+            result.pop(name, None)  # it opens more than what this script may know
         for key in ("script.entry_script", "script.model_dir", "script.config_file", "http.cors_origins"):
             if self.given.get(key) == "flag":
                 result[DECLARED[key].env[0]] = _value(self, key)

@@ -11,6 +11,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from inference_server.errors import SecretsError
 from inference_server.messages import ReloadReport
 from inference_server.workers.memory import free_bytes, resident_bytes
 from inference_server.workers.slot import Slot
@@ -63,6 +64,11 @@ class Reload:
     async def _replace_all(self) -> str:
         """Why it failed; empty: all workers are new."""
         pool = self._pool
+        if pool.spec.secrets is not None:
+            try:
+                await pool.spec.secrets.renew()
+            except SecretsError as error:
+                return error.summary
         if pool.template is not None:
             pool.template.renew()
         done = 0

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from inference_server.scoring.config import ScoringConfig
+from inference_server.secrets.environment import WorkerSecrets
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class PoolSpec:
     config: ScoringConfig
     python: str  # the interpreter of the model's environment
     environment: Mapping[str, str] = field(default_factory=dict)  # the workers' whole environment
+    secrets: WorkerSecrets | None = None  # what it only refers to; None: nothing
     worker_count: int = 1
     attach: tuple[str, int] | None = None  # where editors attach to the first worker; None: to none
     drain_first: bool = False  # in a reload the old worker leaves before the new one starts
@@ -42,7 +44,10 @@ class PoolSpec:
 
     def environment_of(self, number: int) -> dict[str, str]:
         """The environment of worker `number`, from 1; 0: of the process that all are forked from."""
+        environment = dict(self.environment)
+        if self.secrets is not None:
+            environment = self.secrets.put_into(environment)
         if not self.devices:
-            return dict(self.environment)
+            return environment
         device = self.devices[(number - 1) % len(self.devices)] if number else ",".join(self.devices)
-        return {**self.environment, "CUDA_VISIBLE_DEVICES": device}
+        return {**environment, "CUDA_VISIBLE_DEVICES": device}
