@@ -1,0 +1,1 @@
+"""What sources are read with: found in the environment, never said aloud."""
