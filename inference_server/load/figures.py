@@ -15,6 +15,11 @@ def milliseconds(value: float) -> str:
     return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
 
 
+def duration(seconds: float) -> str:
+    """In µs or ms, to three digits."""
+    return f"{seconds * 1e6:.0f} µs" if seconds < 0.0009995 else milliseconds(seconds * 1000)
+
+
 def megabytes(value: int) -> str:
     """Bytes as MiB or GiB."""
     return f"{value / MIB / 1024:.1f} GiB" if value >= 1024 * MIB else f"{value / MIB:.0f} MiB"

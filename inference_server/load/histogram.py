@@ -44,6 +44,25 @@ class Histogram:
         self.total += other.total
         self.most = max(self.most, other.most)
 
+    def copy(self) -> Histogram:
+        """The same, which further durations do not change."""
+        made = Histogram()
+        made.add(self)
+        return made
+
+    def since(self, before: Histogram) -> Histogram:
+        """What has come since `before`, a copy of an earlier time; `most` is that of all."""
+        made = Histogram()
+        made.counts = {
+            units: count - before.counts.get(units, 0)
+            for units, count in self.counts.items()
+            if count > before.counts.get(units, 0)
+        }
+        made.count = self.count - before.count
+        made.total = self.total - before.total
+        made.most = self.most
+        return made
+
     @property
     def mean(self) -> float:
         """Seconds; 0 where there is none."""
