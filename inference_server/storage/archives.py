@@ -67,13 +67,22 @@ def unpack(archive: Path, kind: str, into: Path, settings: StorageSettings, stop
 @contextmanager
 def _in_words(kind: str) -> Iterator[None]:
     """Whatever the libraries raise for bytes that are no archive of theirs."""
+    import gzip
     import tarfile
     import zipfile
     import zlib
 
+    damaged = (
+        tarfile.TarError,
+        gzip.BadGzipFile,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+    )
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except damaged as error:
         raise ContentError(
             f"it is no {kind} archive, or a damaged one ({str(error) or 'it ends early'})"
         ) from error

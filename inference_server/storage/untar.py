@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from inference_server.storage.archives import Budget, Tree
+from inference_server.storage.archives import Budget, Tree, safe_path
 from inference_server.storage.checksum import PIECE
 from inference_server.storage.errors import ContentError, DestinationError
 
@@ -36,6 +36,7 @@ def members(archive: Path, kind: str, tree: Tree) -> None:
 
 def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, tree: Tree) -> None:
     name = member.name
+    safe_path(name)
     if member.isdir():
         tree.folder(name)
     elif member.issym():
@@ -117,7 +118,7 @@ class _Forward:
                 raise EOFError("it ends early")
             self.last = data
         if at < self._end - len(self.last):
-            raise OSError("cannot go back that far")
+            raise tarfile.ReadError("it cannot be read in one go")
         self._at = at
         return at
 
