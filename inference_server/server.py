@@ -33,6 +33,7 @@ from inference_server.recording.recorder import Recorder, open_recorder
 from inference_server.scoring.allocator import keep_memory
 from inference_server.secrets.environment import WorkerSecrets
 from inference_server.settings import Settings
+from inference_server.settings.environments import environments_folder
 from inference_server.telemetry import logs
 from inference_server.telemetry.access import Access, NoAccess, open_access
 from inference_server.telemetry.insights import Insights, InsightsConfig, open_insights
@@ -41,7 +42,7 @@ from inference_server.telemetry.metrics import Metrics
 from inference_server.telemetry.output import standard
 from inference_server.workers import changes
 from inference_server.workers.pool import Observer
-from inference_server.workers.spec import PoolSpec
+from inference_server.workers.spec import ModelEnvironment, PoolSpec
 
 NOTIFY_SECONDS = 1
 CLOSE_SECONDS = 1.0  # for connections to be closed when there is no time left to finish them
@@ -70,6 +71,7 @@ def pool_spec(settings: Settings) -> PoolSpec:
     return PoolSpec(
         config=settings.scoring_config(),
         python=workers.python,
+        model_environment=model_environment(settings),
         environment=environment,
         secrets=WorkerSecrets.of(environment, settings.secrets),
         worker_count=workers.worker_count,
@@ -87,6 +89,18 @@ def pool_spec(settings: Settings) -> PoolSpec:
         attach=(develop.debug_host, develop.debug_listen) if develop.debugs else None,
         drain_first=develop.reload_mode == "drain",
     )
+
+
+def model_environment(settings: Settings) -> ModelEnvironment | None:
+    """What makes the interpreter of the workers; None: it is there."""
+    source = settings.environments.definition
+    if not source:
+        return None
+    from inference_server.environments.serving import ModelEnvironment as Kept  # few servers need it
+
+    given = settings.workers.python if "workers.python" in settings.given else ""
+    folder = environments_folder(settings.environments, settings.environment)
+    return Kept(source, folder, settings.environment, given)
 
 
 def limits(settings: Settings) -> Limits:

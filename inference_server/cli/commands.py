@@ -75,4 +75,4 @@ def _value(action: argparse.Action) -> tuple[str, tuple[str, ...]]:
         return "words", declared.read.words
     if declared.name.endswith("_dir"):
         return "folder", ()
-    return ("file" if declared.is_path or declared.read is read.python else "text"), ()
+    return ("file" if declared.is_path or declared.read in (read.python, read.environment) else "text"), ()

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import NoReturn
 
 from inference_server.cli.command import INTERRUPTED, WRONG_USE, Parser, fail
+from inference_server.cli.model_python import Progress
 from inference_server.cli.terminal import Terminal
 from inference_server.environments.build import Asked, ensure
 from inference_server.environments.cache import Cache, Listed
@@ -148,36 +149,6 @@ def _build(cache: Cache, settings: Settings, options: Namespace) -> int:
         Terminal(sys.stderr).say(f"{made.key} was made before")
     Terminal().say(made.interpreter)
     return 0
-
-
-class Progress:
-    """Lines of progress on standard error: on a terminal what is only news for a moment is overwritten by the next."""
-
-    _BRIEF = ("collecting ", "downloading ", "building ", "linking ", "resolved ", "prepared ")
-
-    def __init__(self, terminal: Terminal) -> None:
-        self.said = False
-        self._terminal = terminal
-        self._over = False  # the last line may be written over
-        self._live = sys.stderr.isatty()
-
-    def say(self, line: str) -> None:
-        self.said = True
-        brief = self._live and line.startswith(self._BRIEF)
-        line = line[: self._terminal.width - 1] if brief else line
-        self.close()
-        if brief:
-            sys.stderr.write(self._terminal.paint(line, "dim"))
-            sys.stderr.flush()
-            self._over = True
-        else:
-            self._terminal.say(self._terminal.paint(line))
-
-    def close(self) -> None:
-        """Nothing stays of a line that was to be written over."""
-        if self._over:
-            sys.stderr.write("\r\x1b[K")
-            self._over = False
 
 
 # ------------------------------------------------------------ list

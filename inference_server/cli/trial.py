@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from inference_server.cli.command import INTERRUPTED, Parser, fail
+from inference_server.cli.model_python import PYTHONS, with_model_python
 from inference_server.cli.terminal import Terminal
 from inference_server.errors import SettingsError, StartError
 from inference_server.secrets.environment import resolved_environment
@@ -56,7 +57,7 @@ def parser() -> Parser:
     made.add_argument("--full", action="store_true", help="Show all of long answers and tracebacks.")
     made.add_argument("--json", action="store_true", help="Report as one JSON object, for other programs.")
     made.add_argument("--verbose", action="store_true", help="Show the server's own log lines too.")
-    made.add_settings("script.entry_script", "script.model_dir", "script.config_file", "workers.python")
+    made.add_settings("script.entry_script", "script.model_dir", "script.config_file", *PYTHONS)
     return made
 
 
@@ -107,6 +108,7 @@ class _Trial:
 
     def run(self) -> int:
         """Load, answer all requests, report. Raises StartError when the script does not load."""
+        self.settings = with_model_python(self.settings)
         process = self._start()
         loaded = process.loaded
         try:

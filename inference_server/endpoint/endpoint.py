@@ -54,5 +54,6 @@ class Endpoint:
         if pool.serving:
             return ServerState.READY, f"{pool.serving} of {pool.size} worker(s) serve"
         if pool.facts is None and not pool.down:
-            return ServerState.STARTING, "the first worker is not ready yet"
+            making = pool.spec.model_environment
+            return ServerState.STARTING, (making and making.doing) or "the first worker is not ready yet"
         return ServerState.UNAVAILABLE, pool.down or "no worker serves now; one is being started"

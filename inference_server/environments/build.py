@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -112,6 +113,7 @@ def _build(asked: Asked, wanted: Plan, lock: Lock, check: Callable[[], None]) ->
         _do(command, installer, site, asked, lock, check)
     for path in folder.glob("*asked.*"):  # may hold passwords
         path.unlink()
+    shutil.rmtree(folder / installers.TEMPORARY, ignore_errors=True)
     made = Made(
         key=wanted.key,
         prefix=prefix,

@@ -21,7 +21,7 @@ _SPEC = re.compile(
 )
 _IN_BRACKETS = re.compile(r"version\s*=\s*(['\"]?)([^'\"\]]+)\1")
 _PIECE = re.compile(
-    r"(?P<op>===?|~=|!=|<=|>=|<|>)?\s*(?P<version>[0-9A-Za-z][0-9A-Za-z.+!_-]*?)(?P<any>\.?\*)?"
+    r"(?P<op>===?|~=|!=|<=|>=|<|>)?\s*(?P<version>(?:\d+!)?\d[0-9A-Za-z.+_-]*?)(?P<any>\.?\*)?"
 )
 
 
@@ -196,8 +196,7 @@ def _versions(rest: str) -> str | None:
     fuzzy = re.match(r"=(?![=<>!~])", rest) is not None
     body = rest[1:].strip() if fuzzy else rest
     if body[:1] in "<>!~=":
-        body = re.sub(r"([<>=!~])\s+", r"\1", body)
-        body, *_ = body.split()  # what stands after a blank is a build
+        body, *_ = re.sub(r"\s*([<>=!~,])\s*", r"\1", body).split()  # a build may stand after a blank
         body = re.sub(r"^(==[^=]+)=.*$", r"\1", body)
     else:
         parts = re.split(r"[=\s]+", body)

@@ -31,9 +31,10 @@ _NETWORK = (
 )
 _MISSING = (
     re.compile(r"Because (\S+) was not found in the package registry"),
-    re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)"),
+    re.compile(r"satisfies the requirement ([A-Za-z0-9._-]+)\S* \(from versions: none\)"),
     re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)"),
 )
+_STEPS = ("Because", "And because")
 _UV_HEADS = ("× ", "error:")
 _CONDA_HEADS = (
     "error",
@@ -51,14 +52,13 @@ def decisive(output: Sequence[str]) -> list[str]:
         lines = [line for line in output if line.startswith(("ERROR:", "    "))]
         lines = [line.removeprefix("ERROR:").strip() for line in lines if line.strip()]
     elif begins:
-        lines = [_BOXES.sub("", line).rstrip() for line in output[begins[0] :]]
-        lines = _joined([line for line in lines if line])
+        lines = _unwrapped(output[begins[0] :])
     else:
         lines = [line.strip() for line in output if line.strip()][-MOST_LINES // 2 :]
     if len(lines) > MOST_LINES:  # the first say what, the last why
         half = MOST_LINES // 2
         lines = [*lines[:half], f"… {len(lines) - 2 * half} more lines", *lines[-half:]]
-    return [line.removeprefix("error: ") for line in lines]
+    return [lines[0].removeprefix("error: "), *lines[1:]] if lines else []
 
 
 def missing_package(output: Sequence[str]) -> str:
@@ -81,6 +81,8 @@ def reason(output: Sequence[str]) -> str:
         return "the package index cannot be reached: see to the network, the proxy, or the index's address"
     if "no solution found" in text or "resolutionimpossible" in text or "unsatisfiable" in text:
         return "there are no versions of the packages that fit together"
+    if "no matching distribution" in text or "there is no version of" in text:
+        return "a version that is asked for is not on the index"
     if "failed to build" in text or "failed building wheel" in text or "metadata-generation-failed" in text:
         return "a package has no wheel for this Python and platform, and cannot be built here"
     return ""
@@ -91,15 +93,17 @@ def _is_head(line: str) -> bool:
     return bare.startswith(_UV_HEADS) or bare.lower().startswith(_CONDA_HEADS)
 
 
-def _joined(lines: list[str]) -> list[str]:
-    """uv's wrapped paragraphs, each sentence on a line of its own."""
+def _unwrapped(output: Sequence[str]) -> list[str]:
+    """Lines without what is drawn around them; uv's argument why there is no solution has a line for each step."""
     result: list[str] = []
-    for line in lines:
-        begins = re.match(
-            r"(?:Because|And because|we can conclude|hint:|\[std|Traceback|Caused by|error:|×)", line
-        )
-        if not result or begins or len(result[-1]) > 300 or result[-1].endswith((".", ":", "dependencies")):
-            result.append(line)
+    argues = False
+    for line in output:
+        bare = _BOXES.sub("", line).rstrip()
+        if not bare:
+            argues = False
+        elif argues and not bare.startswith(_STEPS):
+            result[-1] += " " + bare
         else:
-            result[-1] += " " + line
+            result.append(bare)
+            argues = bare.startswith(_STEPS)
     return result

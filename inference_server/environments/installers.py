@@ -22,6 +22,7 @@ from inference_server.environments.python_versions import Minor, shown
 
 ASKED = "asked.txt"  # the lines for pip or uv; removed once they are installed, since addresses may hold passwords
 CONDA_ASKED = "asked.yml"
+TEMPORARY = "temporary"  # removed with the rest, whatever ends the installer
 CONDA_PROGRAMS = ("micromamba", "mamba", "conda")
 # Would have a package installed elsewhere, or another Python taken.
 _MISLEADING = (
@@ -180,6 +181,8 @@ def of_python(environ: Mapping[str, str]) -> Installer:
 def environment(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The variables an installer runs with: nothing in them leads it elsewhere, and it writes plain text."""
     kept = {name: value for name, value in environ.items() if name not in _MISLEADING}
+    (folder / TEMPORARY).mkdir(exist_ok=True)
+    kept["TMPDIR"] = kept["TEMP"] = kept["TMP"] = str(folder / TEMPORARY)
     certificates = indexes.certificates_of_pip(environ)
     if certificates and os.path.isfile(certificates):
         kept.setdefault("SSL_CERT_FILE", certificates)

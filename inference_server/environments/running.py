@@ -32,8 +32,7 @@ _NEWS = (
     re.compile(r"^((?:Solving|Preparing|Executing|Verifying) \w+)"),
     re.compile(r"^(Linking \S+)"),
 )
-# Ends itself when the process that started it does, then becomes the installer.
-_LEASH = "import ctypes,os,sys;ctypes.CDLL(None).prctl(1,9);os.getppid()==int(sys.argv[1]) or os._exit(1);os.execvpe(sys.argv[2],sys.argv[2:],os.environ)"
+_LEASH = str(Path(__file__).with_name("leash.py"))
 
 
 def run(
@@ -143,6 +142,7 @@ def _end(popen: subprocess.Popen[bytes]) -> None:
 
 
 def _leash() -> list[str]:
-    if sys.platform != "linux":
+    """The words before those of a program that is to end with this process."""
+    if sys.platform == "win32":
         return []
-    return [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid())]
+    return [sys.executable, "-I", "-S", _LEASH, str(os.getpid())]

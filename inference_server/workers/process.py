@@ -110,10 +110,16 @@ def make_page() -> tuple[mmap.mmap, int]:
 
 
 async def start_process(spec: PoolSpec, number: int = 0, template: bool = False) -> Process:
-    """Start the interpreter on the bootstrap file. Raises StartError when it cannot run or does not connect."""
+    """Start the interpreter on the bootstrap file.
+
+    Raises StartError when it cannot run or does not connect, or its environment refers to what cannot be had.
+    """
+    if spec.secrets is not None:
+        await spec.secrets.ready()
+    python = spec.python if spec.model_environment is None else await spec.model_environment.ready()
     # frozen modules of the standard library cannot be stepped through
     options = ["-X", "frozen_modules=off"] if spec.debugged else []
-    arguments = [spec.python, *options, BOOTSTRAP, "--parent", str(os.getpid())]
+    arguments = [python, *options, BOOTSTRAP, "--parent", str(os.getpid())]
     if template:
         arguments.append("--template")
     if spec.channel == "tcp" and not template:
@@ -152,7 +158,7 @@ async def _start_tcp(spec: PoolSpec, arguments: list[str], environment: dict[str
             popen.wait()
             if isinstance(error, (asyncio.TimeoutError, OSError)):
                 why = str(error) or f"not within {CONNECT_SECONDS:g} s"
-                raise StartError(f"{spec.python} started but did not connect: {why}") from error
+                raise StartError(f"{arguments[0]} started but did not connect: {why}") from error
             raise
     return Process(popen.pid, sock, None, popen)
 
@@ -170,6 +176,6 @@ def _popen(
         )
     except OSError as error:
         raise StartError(
-            f"cannot start the model's interpreter {spec.python}: {error.strerror or error}; "
+            f"cannot start the model's interpreter {arguments[0]}: {error.strerror or error}; "
             "give --python the path of a Python 3.8 or newer"
         ) from error

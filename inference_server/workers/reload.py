@@ -11,7 +11,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from inference_server.errors import SecretsError
+from inference_server.errors import StartError
 from inference_server.messages import ReloadReport
 from inference_server.workers.memory import free_bytes, resident_bytes
 from inference_server.workers.slot import Slot
@@ -64,11 +64,10 @@ class Reload:
     async def _replace_all(self) -> str:
         """Why it failed; empty: all workers are new."""
         pool = self._pool
-        if pool.spec.secrets is not None:
-            try:
-                await pool.spec.secrets.renew()
-            except SecretsError as error:
-                return error.summary
+        try:
+            await _renew(pool)
+        except StartError as error:
+            return error.summary
         if pool.template is not None:
             pool.template.renew()
         done = 0
@@ -110,6 +109,18 @@ class Reload:
         if self._report is not None and self._report.state == RUNNING:
             self._note(RUNNING, self._report.reason)
         return self._report
+
+
+async def _renew(pool: Pool) -> None:
+    """Have what workers need besides the script as it is now. Raises StartError."""
+    secrets, environment = pool.spec.secrets, pool.spec.model_environment
+    if secrets is not None:
+        await secrets.renew()
+    if environment is not None:
+        try:
+            await environment.renew()
+        finally:
+            pool.files.add(environment.files)
 
 
 def _no_room(slot: Slot) -> str:

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from inference_server.scoring.config import ScoringConfig
 from inference_server.secrets.environment import WorkerSecrets
+
+
+class ModelEnvironment(Protocol):
+    """What has an interpreter with all that the script needs, or makes one."""
+
+    doing: str  # one line for people while it is made; "" when it is done
+    files: tuple[str, ...]  # that say what it holds
+
+    async def ready(self) -> str:
+        """The path of the interpreter, once there is one. Raises StartError."""
+
+    async def renew(self) -> str:
+        """The same for what the files say now. Raises StartError; then `ready` goes on as before."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +29,7 @@ class PoolSpec:
 
     config: ScoringConfig
     python: str  # the interpreter of the model's environment
+    model_environment: ModelEnvironment | None = None  # what makes it, where `python` does not name it
     environment: Mapping[str, str] = field(default_factory=dict)  # the workers' whole environment
     secrets: WorkerSecrets | None = None  # what it only refers to; None: nothing
     worker_count: int = 1
