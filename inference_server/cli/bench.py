@@ -14,7 +14,7 @@ from types import FrameType
 from inference_server.cli import bench_json, bench_plot
 from inference_server.cli.bench_options import STANDARD_OUTPUT, Plan, Side, parser, read_words
 from inference_server.cli.bench_progress import Progress
-from inference_server.cli.bench_view import Table, comparison, head, notes, where_time_goes
+from inference_server.cli.bench_view import SERVERS, Table, comparison, head, notes, where_time_goes
 from inference_server.cli.command import INTERRUPTED, WRONG_USE, fail
 from inference_server.cli.terminal import Terminal
 from inference_server.load.bodies import NoBodies
@@ -166,7 +166,12 @@ class _Bench:
             if warm_up:
                 self._progress.begin(pace, side, warm_up, "warms up")
                 load.run(warm_up, watch=self._progress.watch)
-            self._progress.begin(pace, side, seconds, f"turn {turn + 1} of {turns}" if turns > 1 else "")
+            self._progress.begin(
+                pace,
+                side,
+                seconds,
+                f"{SERVERS[self._sides.index(side)]} {turn + 1}/{turns}" if turns > 1 else "",
+            )
             tally = load.run(seconds, requests=requests, watch=self._progress.watch)
             load.finish(watch=self._progress.watch)
         return tally

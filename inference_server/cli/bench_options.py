@@ -222,7 +222,7 @@ def _add_results(made: Parser) -> None:
     group.add_argument(
         "--no_server_timing",
         action="store_true",
-        help="Do not ask, in one of 16 requests, where the server spends its time.",
+        help="Do not ask, in a part of the requests, where the server spends its time.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 import time
 from collections import deque
@@ -14,7 +14,8 @@ from inference_server.load.histogram import Histogram
 from inference_server.load.level import name
 from inference_server.load.tally import Tally
 
-_BAR = 16  # cells
+_BAR = 10  # cells
+_COLUMNS = 80  # where the terminal does not say
 _CLEAR = "\r\x1b[K"
 _DRAWN_SECONDS, _LOGGED_SECONDS = 0.25, 5.0
 _LOOKS = 5  # drawings that a rate is taken over
@@ -72,5 +73,13 @@ class Progress:
             print(_CLEAR, end="", file=sys.stderr, flush=True)
 
     def _draw(self, text: str) -> None:
-        width = shutil.get_terminal_size().columns - 1
+        width = _columns() - 1
         print(f"{_CLEAR}{text[:width]}", end="", file=sys.stderr, flush=True)
+
+
+def _columns() -> int:
+    """Of the terminal that standard error is; standard output may be none."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    except OSError:
+        return _COLUMNS

@@ -47,6 +47,10 @@ class Parser(argparse.ArgumentParser):
         """The parsed words. Ends the program for errors and --help."""
         return self.parse_args([_underscored(word) for word in words])
 
+    def read_known(self, words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """The same, and the words it does not know, for a command that takes those of another."""
+        return self.parse_known_args([_underscored(word) for word in words])
+
     def settings(self, options: argparse.Namespace) -> dict[str, Any]:
         """The settings that were given, by their keys: what `settings.load` takes."""
         return {key: value for key, value in vars(options).items() if key in DECLARED and value is not None}

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inference_server.cli import tuned_file
-from inference_server.cli.tune_options import WRONG_WORDS, read_words
+from inference_server.cli.tune_options import WRONG_WORDS, parser, read_words
 from inference_server.errors import SettingsError
 from inference_server.load import bodies
 from inference_server.load.figures import megabytes, plural
@@ -28,6 +28,8 @@ from inference_server.tuning.measure import Bench, Plan, Stopped
 from inference_server.tuning.report import Screen, table
 from inference_server.tuning.running import StartFailed
 from inference_server.tuning.search import Limits, Result, Search, doubled
+
+__all__ = ["main", "parser"]
 
 BAD_ANSWER, NO_START, NOTHING_FITS, INTERRUPTED = 2, 3, 4, 130
 _WIDTH = 110  # characters of a line of text

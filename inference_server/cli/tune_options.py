@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from inference_server.cli.flags import parse
+from inference_server.cli.command import Parser, fail
+from inference_server.cli.flags import add_flag, parse
 from inference_server.settings import DECLARED, read
 
 WRONG_WORDS = 1
@@ -19,16 +19,25 @@ batch size and how many workers answer the most of them within your limits. The 
 file. All flags of the server may be given too (azmlinfsrv --help); they hold for every measurement."""
 
 
-class _Parser(argparse.ArgumentParser):
+_EXAMPLES = [
+    (
+        "azmlinfsrv tune --entry_script score.py -r requests/",
+        "the most requests a second, however long they take",
+    ),
+    ("azmlinfsrv tune --entry_script score.py -r many.jsonl --latency_ms 50", "99 of 100 within 50 ms"),
+    ("azmlinfsrv tune --entry_script score.py -r requests/ --memory 2GiB", "within so much memory"),
+]
+
+
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(WRONG_WORDS, f"{self.prog}: error: {message}\n")
+        self.exit(fail(self.prog, f"{message}; see {self.prog} --help", WRONG_WORDS))
 
 
 def read_words(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
     """Our own options, and the server's flags by the settings' keys. Ends the program for errors and --help."""
     parser = _parser()
-    options, rest = parser.parse_known_args([_underscored(word) for word in words])
+    options, rest = parser.read_known(words)
     if options.seconds <= 0:
         parser.error("--seconds expects a number above 0")
     for word in rest:
@@ -42,6 +51,17 @@ def read_words(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]
     return options, flags
 
 
+def parser() -> Parser:
+    """All flags that may be given, the server's among them: what completion offers."""
+    made = _parser()
+    group = made.add_argument_group("flags of the server")
+    taken = {name for action in made._actions for name in action.option_strings}
+    for key, declared in DECLARED.items():
+        if declared.flag and key not in _OURS and declared.option not in taken:
+            add_flag(group, declared)
+    return made
+
+
 def _is_flag(name: str) -> bool:
     """Whether the server has it; flags of the server we replace may be abbreviated."""
     return any(
@@ -52,12 +72,8 @@ def _is_flag(name: str) -> bool:
 
 
 def _parser() -> _Parser:
-    parser = _Parser(
-        prog="azmlinfsrv tune",
-        usage="azmlinfsrv tune --entry_script SCORE.PY -r REQUEST… [options] [flags of the server]",
-        description=_ABOUT,
-        allow_abbrev=False,
-    )
+    parser = _Parser("tune", _ABOUT, _EXAMPLES)
+    parser.usage = "azmlinfsrv tune --entry_script SCORE.PY -r REQUEST… [options] [flags of the server]"
 
     def add(*names: str, reads: Any, default: Any, about: str, shown: str = "VALUE") -> None:
         parser.add_argument(*names, type=_reader(reads), default=default, metavar=shown, help=about)
@@ -126,11 +142,3 @@ def _reader(reads: Any) -> Any:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return take
-
-
-def _underscored(word: str) -> str:
-    """Dashes may stand for underscores in the name of a flag."""
-    if not word.startswith("--"):
-        return word
-    name, equals, value = word.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value

@@ -12,9 +12,9 @@ from inference_server.load.bodies import Body
 from inference_server.load.target import Target
 
 Header = tuple[str, str]
-TIMED = (
-    1 / 16
-)  # of the requests ask where their time goes: enough to know, and hardly any work for the server
+# Of the requests ask where their time goes: enough to know, and hardly any work for the server. The first ones all
+# ask, so that a few slow ones tell something too.
+TIMED, _FIRST = 1 / 16, 200
 _ASKS = b"Server-Timing: ?\r\n"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
@@ -31,7 +31,8 @@ class Request(NamedTuple):
 
 
 class InTurn:
-    """Requests with one body after the other, without end. `timed`: which share asks for Server-Timing."""
+    """Requests with one body after the other, without end. `timed`: which share asks for Server-Timing, once the first
+    ones have; 0: none does."""
 
     def __init__(
         self,
@@ -53,11 +54,13 @@ class InTurn:
         self._share = timed
         self._chance = random.Random(0).random  # not every n-th: with n bodies that were always the same one
         self._next = 0
+        self._first = _FIRST
 
     def __next__(self) -> Request:
         place = self._next
         self._next = place + 1 if place + 1 < len(self._plain) else 0
-        if self._share and self._chance() < self._share:
+        if self._share and (self._first > 0 or self._chance() < self._share):
+            self._first -= 1
             return self._timed[place]
         return self._plain[place]
 

@@ -42,6 +42,13 @@ def script(shell: str, folder: Path, capfd: pytest.CaptureFixture[str]) -> Path:
         (["test", "--model_dir", ""], ["model"]),
         (["init", "mod"], ["model"]),
         (["completion", "f"], ["fish"]),
+        (["tune", "--lat"], ["--latency_ms"]),
+        (["tune", "--model_d"], ["--model_dir"]),
+        (["tune", "--port"], [""]),
+        (["replay", "--br"], ["--break"]),
+        (["bench", "--conc"], ["--concurrency"]),
+        (["bench", "--method", "PU"], ["PUT"]),
+        (["bench", "--plot", "mod"], ["model"]),
     ],
 )
 def test_bash(
@@ -105,6 +112,7 @@ def test_every_command_says_what_it_does() -> None:
     assert set(summaries()) == set(COMMANDS)
     assert set(options()) == {"", *COMMANDS}
     for name, about in summaries().items():
+        assert options()[name], name
         assert about[0].isupper(), name
         assert 10 < len(about) < 90, about
         assert not about.endswith("."), about

@@ -206,6 +206,7 @@ def test_timing_is_asked_for_by_some_and_added_up() -> None:
     with listening(always(answer)) as port:
         where = target(f"http://127.0.0.1:{port}")
         with Load(where, source(where, timed=0.5), Closed(1)) as load:
+            load.run(10, requests=200)
             found = load.run(10, requests=100)
     means = {name: durations.mean for name, durations in found.timing.phases.items()}
     assert means == pytest.approx({"queue": 0.0015, "run": 0.002, "total": 0.004})
