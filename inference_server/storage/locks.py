@@ -24,9 +24,11 @@ def locked(path: Path, stop: Event, wait: Callable[[], None] = lambda: None) -> 
     try:
         yield
     finally:
-        with suppress(OSError):  # Windows: not while it is open; it is empty and may stay
-            path.unlink()
-        os.close(descriptor)
+        try:
+            with suppress(OSError):  # Windows: not while it is open; it is empty and may stay
+                path.unlink()
+        finally:
+            os.close(descriptor)
 
 
 def _acquire(path: Path, stop: Event, wait: Callable[[], None]) -> int:
