@@ -23,6 +23,7 @@ from inference_server.scoring.config import FOR_EVER, ScoringConfig
 from inference_server.scoring.limit import ScoringLimit
 from inference_server.scoring.logconfig import LoggingConfigError
 from inference_server.scoring.main import FAILED_EXIT
+from inference_server.scoring.parent import die_with_parent
 from inference_server.scoring.request import Request
 from inference_server.scoring.script import Script, load
 
@@ -43,6 +44,7 @@ def main(argv: List[str]) -> int:
     with contextlib.suppress(OSError, RuntimeError, ValueError):  # standard error may be closed
         faulthandler.enable()
     questions, answers = _own_streams()
+    die_with_parent(os.getppid(), questions.fileno())
     redaction.start()
     config = ScoringConfig.from_json(questions.readline())
     began = perf_counter()

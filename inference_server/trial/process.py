@@ -82,7 +82,9 @@ class TrialProcess:
         attach: Callable[[int], None] = lambda port: None,
     ) -> None:
         self._attach = attach
-        command = [python, BOOTSTRAP, "--trial", *(["--verbose"] if verbose else [])]
+        # frozen modules of the standard library cannot be stepped through
+        options = ["-X", "frozen_modules=off"] if editor is not None else []
+        command = [python, *options, BOOTSTRAP, "--trial", *(["--verbose"] if verbose else [])]
         if editor is not None:
             command += ["--break", editor[0], str(editor[1])]
         try:
