@@ -11,7 +11,7 @@ FLOORS := .venv-floors
 TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test floors check format bench soak images sbom lock clean
+.PHONY: help setup serve test floors check format bench soak images sbom emulators lock clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -89,6 +89,15 @@ images:  ## build the server's image and those on it (IMAGES="sklearn mlflow")
 sbom:  ## write what is inside each built image, CycloneDX, into build/sbom
 	images/sbom.sh $(IMAGES)
 
+# ---------------------------------------------------------------- emulators
+# What the storage tests read from. Needs npm (apt-get install nodejs npm); without it those of Azure are skipped.
+EMULATORS := .emulators
+emulators: | $(UV)  ## install the storage servers and libraries that system tests use
+	@mkdir -p $(EMULATORS)
+	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --no-save --prefix $(EMULATORS) azurite@3; else echo "no npm: Azurite is left out"; fi
+	test -x $(EMULATORS)/venv/bin/python || $(UV) venv -q -p $(BIN)/python $(EMULATORS)/venv
+	$(UV) pip install -q -p $(EMULATORS)/venv/bin/python -r requirements/emulators.in
+
 # ---------------------------------------------------------------- upkeep
 LOCK := $(UV) pip compile -q --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
@@ -96,7 +105,7 @@ UPGRADE ?=
 
 lock: | $(UV)  ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(LOCK) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
-	$(LOCK) $(UPGRADE) --extra azureml --extra telemetry --extra dev --extra plot --extra secrets --extra keyvault pyproject.toml requirements/test.in -o requirements/test.txt
+	$(LOCK) $(UPGRADE) --extra azureml --extra telemetry --extra dev --extra plot --extra secrets --extra keyvault --extra storage pyproject.toml requirements/test.in -o requirements/test.txt
 	$(LOCK) -c requirements/test.txt pyproject.toml requirements/serve.in -o requirements/serve.txt
 	$(LOCK) --resolution lowest-direct pyproject.toml -o requirements/floors.txt
 	$(LOCK) -c requirements/test.txt $(UPGRADE) requirements/wheel.in -o requirements/wheel.txt
@@ -108,5 +117,5 @@ lock: | $(UV)  ## lock the requirements again (UPGRADE=--upgrade takes the newes
 	@! grep -n 'https\{0,1\}://' requirements/*.txt images/*/requirements*.txt || { echo "a lock names an address"; exit 1; }
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) $(FLOORS) benchmarks/.venvs benchmarks/results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLOORS) .emulators benchmarks/.venvs benchmarks/results build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
