@@ -12,12 +12,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from inference_server.environments.definition import Definition
-from inference_server.packing.dockerfile import MARK, MODELS, dockerfile, model_folder
+from inference_server.packing.dockerfile import MARK, MODELS, WHEELS, dockerfile, model_folder
 from inference_server.packing.ignore import IgnoreFile, is_never_needed, is_secret, is_secret_folder
 from inference_server.packing.recipe import PackingError, Recipe
 
 DOCKERFILE = "Dockerfile"
-_WHEELS = "wheels"
 _TIME = 1577836800  # of every file, seconds: 2020-01-01
 
 
@@ -163,7 +162,7 @@ def _add_packages(context: Context, definition: Definition) -> tuple[str, ...]:
                 f"{definition.source}: {path} is a folder or archive of this machine: make a wheel of it "
                 "(pip wheel --no-deps) and name that"
             )
-        wheels[path] = f"{_WHEELS}/{file.name}"
+        wheels[path] = f"{WHEELS}/{file.name}"
         context.files[wheels[path]] = file
     lines = [_option(definition, *option) for option in definition.options]
     for line in definition.requirements:
@@ -176,7 +175,7 @@ def _add_packages(context: Context, definition: Definition) -> tuple[str, ...]:
     if definition.constraints:
         context.texts["constraints.txt"] = "".join(f"{line}\n" for line in definition.constraints)
     names = [name for name in ("requirements.txt", "constraints.txt") if name in context.texts]
-    return (*names, *([_WHEELS] if wheels else []))
+    return (*names, *([WHEELS] if wheels else []))
 
 
 def _option(definition: Definition, name: str, value: str) -> str:
@@ -193,7 +192,7 @@ def _option(definition: Definition, name: str, value: str) -> str:
 
 def _code_name(folder: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-.")
-    return name if name and name not in (MODELS, _WHEELS) else "code"
+    return name if name and name not in (MODELS, WHEELS) else "code"
 
 
 def _inside(path: Path, folder: Path) -> bool:

@@ -10,9 +10,14 @@ from inference_server.packing.recipe import Recipe
 
 APP = "/var/azureml-app"
 MODELS = "azureml-models"
+WHEELS = "wheels"
 MARK = "# Written by azmlinfsrv build"
 _PIP = "/tmp/packages"
-_CHECK = (
+_SERVER_CHECK = (
+    "{ command -v azmlinfsrv > /dev/null "
+    "|| { echo 'this base has no azmlinfsrv: name one that is made from the image azmlinfsrv with --base'; exit 1; }; }"
+)
+_PYTHON_CHECK = (
     "import sys; v = sys.version_info[:2]; v in {pythons!r} or sys.exit("
     '"this base has Python %d.%d, {source} asks for {text}: name another with --base" % v)'
 )
@@ -29,10 +34,13 @@ def dockerfile(recipe: Recipe, code: str, packages: tuple[str, ...]) -> str:
     lines = [
         _HEAD.format(mark=MARK, version=__version__, source=recipe.source, base=recipe.base).rstrip("\n")
     ]
-    if recipe.pythons:
-        lines.append(_python_check(recipe))
+    lines.append(
+        "RUN " + " \\\n && ".join([_SERVER_CHECK, *([_python_check(recipe)] if recipe.pythons else [])])
+    )
     if packages:
-        lines.append(f"COPY {' '.join(packages)} {_PIP}/")
+        lines.append(f"COPY {' '.join(name for name in packages if name != WHEELS)} {_PIP}/")
+        if WHEELS in packages:
+            lines.append(f"COPY {WHEELS}/ {_PIP}/{WHEELS}/")
         constraints = f" -c {_PIP}/constraints.txt" if "constraints.txt" in packages else ""
         lines.append(
             f'RUN cd {_PIP} && "${{AZMLINFSRV_PYTHON:-python}}" -m pip install --no-cache-dir -r requirements.txt'
@@ -75,7 +83,7 @@ def _quoted(text: str) -> str:
 
 
 def _python_check(recipe: Recipe) -> str:
-    """Fail before anything is installed, with a sentence, when the base has another Python."""
+    """Words for the shell that fail, with a sentence, when the base has another Python."""
     wanted = recipe.definition.python if recipe.definition else ""
-    code = _CHECK.format(pythons=list(recipe.pythons), source=recipe.source, text=wanted)
-    return f'RUN "${{AZMLINFSRV_PYTHON:-python}}" -c {shlex.quote(code)}'
+    code = _PYTHON_CHECK.format(pythons=list(recipe.pythons), source=recipe.source, text=wanted)
+    return f'"${{AZMLINFSRV_PYTHON:-python}}" -c {shlex.quote(code)}'

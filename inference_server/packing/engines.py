@@ -21,10 +21,10 @@ _MOST_LINES = 12
 
 _DECISIVE = re.compile(
     r"\berror\b|\bERROR\b|No space left|[Nn]ot found|No such|denied|unauthorized|toomanyrequests|cannot |[Cc]ould not|"
-    r"this base has Python|no matching|unknown flag",
+    r"this base has|no matching|unknown flag",
 )
 _NOISE = re.compile(
-    r"level=(?:warning|info)|exit status \d+$|did not complete successfully|-{10,}|^\s*\d+ \|"
+    r"level=(?:warning|info)|^STEP |Ignored the following|exit status \d+$|did not complete successfully|-{10,}|^\s*\d+ \|"
 )
 _PREFIX = re.compile(r"^#\d+ (?:\d+\.\d+ )?|^time=\"[^\"]*\" level=\w+ msg=|^ > ")
 _STEP = re.compile(r"^(?:STEP \d+/\d+:|Step \d+/\d+ :|#\d+ \[)")
@@ -61,7 +61,7 @@ class Engine:
     def build_command(self, context: str, tag: str) -> list[str]:
         """The words that build `context`."""
         # podman's own format has no health check; an image that is here is not asked for elsewhere
-        own = [] if self.name == "docker" else ["--format", "docker", "--pull=false"]
+        own = [] if self.name == "docker" else ["--format", "docker", "--pull=false", "--layers"]
         return [self.program, "build", *own, "-t", tag, context]
 
     def run_command(self, tag: str, variables: tuple[str, ...] = ()) -> list[str]:
