@@ -26,7 +26,7 @@ from inference_server.storage.source import Source
 from inference_server.storage.sources import open_source
 
 _SECTION = "storage"
-_STOP_SECONDS = 3.0  # how long the work may take to end when it was told to; then the process ends without it
+_STOP_SECONDS = 1.0  # how long the work may take to end when it was told to; then the process ends without it
 _SIGNAL_EXIT = 128  # what a shell adds to the number of a signal
 
 _ABOUT = """\

@@ -19,7 +19,7 @@ from inference_server.storage.source import Cut, Source, SourceError
 from inference_server.storage.store import Blob, Store
 
 LEAST_PART = 64 * 1024
-STOP_SECONDS = 2.0  # how long a stop waits for threads that hold a file; they end by themselves later
+STOP_SECONDS = 0.5  # how long a stop waits for threads that hold a file; they end by themselves later
 
 
 @dataclass

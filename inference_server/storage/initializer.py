@@ -101,14 +101,15 @@ class _Bringing:
             self.work.progress.say(f"{self.to.folder} was changed since it was filled: restoring it")
         self.to.refuse_foreign()
         store = self._store()
+        if not listing.archive:
+            self._require_space(store, sum(file.entry.size or 0 for file in listing.files))
         fetching = Fetching(self.source, store, self.work)
         try:
             members = fetching.members(listing)
         finally:
             self.fetched += fetching.fetched
         manifest = Manifest(self.source.spoken, listing.plan, members)
-        if not store.private and not shares(store.root, self.to.beside):
-            require_space(self.to.beside, manifest.size)
+        self._require_space(store, manifest.size)
         self.to.publish(store, manifest, self.work.stop)
         if store.private:
             store.remove()
@@ -139,6 +140,11 @@ class _Bringing:
                 f"the cache {cache} cannot be used ({why}): going on without; --cache_dir names another"
             )
         return Store(self.to.store, private=True, verify=self.work.verifies)
+
+    def _require_space(self, store: Store, size: int) -> None:
+        """Room for what is copied out of the store; nothing is where files can be shared."""
+        if not store.private and not shares(store.root, self.to.beside):
+            require_space(self.to.beside, size)
 
     def _brought(self, manifest: Manifest, was_there: bool) -> Brought:
         seconds = time.monotonic() - self.began
