@@ -1,4 +1,4 @@
-"""Make an environment for a script from a conda file, requirements.txt or pyproject.toml; list and remove them."""
+"""Make, list and remove environments of scripts: from a conda file, requirements.txt or pyproject."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def _do(
         )
     if code == 0:
         return
-    kept = asked.cache.discard(site.folder.name)
+    kept = asked.cache.discard(site.folder.name, keep_log=True)
     lines = [without_credentials(line) for line in lines]
     why = _why(site.definition, lines) or f"{installer.name} ended with {_ended(code)}"
     where = f"; {kept} has all that {installer.name} said" if kept else ""

@@ -27,6 +27,7 @@ from inference_server.environments.errors import EnvironmentFailed
 from inference_server.environments.key import platform
 from inference_server.environments.locks import Lock
 
+LOG_SECONDS = 7 * 86400.0  # how long the log of a build that failed is kept
 MARKER, PREFIX, LOG, USERS = "made.json", "env", "build.log", "in-use"
 
 
@@ -174,15 +175,15 @@ class Cache:
         with contextlib.suppress(OSError):
             (self.folder / f"{made.key}.log").unlink(missing_ok=True)
 
-    def discard(self, key: str) -> str:
-        """Remove a half whose lock the caller holds, but keep its log; returns where that is, "" for nowhere."""
-        kept = self.folder / f"{key}.log"
-        try:
-            os.replace(self.folder / key / LOG, kept)
-        except OSError:
-            kept = Path()
+    def discard(self, key: str, keep_log: bool = False) -> str:
+        """Remove a half whose lock the caller holds; returns where its log is kept, "" for nowhere."""
+        kept = ""
+        if keep_log:
+            with contextlib.suppress(OSError):
+                os.replace(self.folder / key / LOG, self.folder / f"{key}.log")
+                kept = str(self.folder / f"{key}.log")
         _remove(self.folder / key)
-        return str(kept) if kept.name else ""
+        return kept
 
     # ------------------------------------------------------------ removing
 
@@ -200,14 +201,20 @@ class Cache:
         return ""
 
     def sweep(self) -> int:
-        """Remove what builders that died have left; returns how much that was."""
+        """Remove what builders that died have left, and logs of failures that nobody needs now; returns how many halves."""
         swept = 0
-        for key in self._keys():
+        for log in self.folder.glob("*.log"):
+            with contextlib.suppress(OSError):
+                if log.stat().st_mtime < time.time() - LOG_SECONDS:
+                    log.unlink()
+        locks = {path.stem for path in self.folder.glob("*.lock")}
+        for key in sorted(locks.union(self._keys())):
             if (self.folder / key / MARKER).exists():
                 continue
             with self.lock(key) as lock:
-                if lock.take() and not (self.folder / key / MARKER).exists():
-                    _remove(self.folder / key)
+                folder = self.folder / key
+                if lock.take() and folder.exists() and not (folder / MARKER).exists():
+                    _remove(folder)
                     swept += 1
         return swept
 
