@@ -124,8 +124,10 @@ class Connection:
         self._rest = memoryview(request.content)[count:]
         self._selector.modify(self._socket, READ | WRITE, self)
 
-    def ready(self) -> Event:
-        """The socket can be read or written. Raises Broken."""
+    def ready(self, file: object) -> Event:
+        """`file`, which was its socket when it was waited for, can be read or written. Raises Broken."""
+        if file is not self._socket:  # closed meanwhile
+            return Event.NOTHING
         state = self.state
         if state >= State.IDLE:
             if state == State.SENDING:

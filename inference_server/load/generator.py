@@ -10,6 +10,7 @@ charged for everybody who would have waited (no coordinated omission).
 from __future__ import annotations
 
 import contextlib
+import math
 import selectors
 import time
 from collections import deque
@@ -49,6 +50,22 @@ class Open:
     connections: int
 
 
+class _Schedule:
+    """When the requests of an open loop are due; without a rate never."""
+
+    __slots__ = ("_count", "_start", "moment", "rate")
+
+    def __init__(self, start: float = math.inf, rate: float = 0.0) -> None:
+        self.moment = self._start = start
+        self.rate = rate
+        self._count = 0
+
+    def advance(self) -> None:
+        """To the next one. Each is reckoned from the start, so that roundings do not add up."""
+        self._count += 1
+        self.moment = self._start + self._count / self.rate
+
+
 Watch = Callable[[Tally], None]
 
 
@@ -81,6 +98,8 @@ class Load:
         self._tally = Tally()
         self._asking = False
         self._left = -1  # requests that may still be sent; -1: any number
+        self._strict = False
+        self._schedule = _Schedule()
         self._next_look = 0.0
 
     def __enter__(self) -> Load:
@@ -125,24 +144,18 @@ class Load:
         tally = self._tally = Tally(start=start)
         worked = time.process_time()
         until, latest = start + seconds, start + max(seconds, longest)
-        self._asking, self._left = True, requests or -1
+        self._asking, self._left, self._strict = True, requests or -1, strict
         self._late.clear()
+        if isinstance(self._pace, Open):
+            self._schedule = _Schedule(start, self._pace.rate)
         self._ask_idle(start)
-        due = 0  # requests of the open loop that were due
-        rate = self._pace.rate if isinstance(self._pace, Open) else 0.0
         while not self.stopping and (now < until or (tally.latency.count < answers and now < latest)):
-            wake = latest
-            if rate and self._left:
-                while (moment := start + due / rate) <= now and self._left:
-                    self._due(moment, now)
-                    due += 1
-                wake = min(latest, moment)
-            elif not self._left and not self._busy:
+            self._send_due(now)
+            if (strict and tally.failures) or not (self._left or self._busy):
                 break
-            now = self._step(now, wake, watch)
-            if strict and tally.failures:
-                break
+            now = self._step(now, min(latest, self._schedule.moment), watch)
         self._asking = False
+        self._schedule = _Schedule()
         tally.seconds = now - start
         tally.busy = time.process_time() - worked
         tally.in_time = tally.good
@@ -155,7 +168,10 @@ class Load:
         now = time.perf_counter()
         while (self._busy or self._late) and not self.stopping:
             now = self._step(now, now + TICK, watch)
-        self._tally.cut = self.stopping
+        tally = self._tally
+        tally.cut = self.stopping
+        if not tally.in_time and tally.good:  # the first answer took longer than the run
+            tally.in_time, tally.seconds = tally.good, now - tally.start
 
     @property
     def _busy(self) -> bool:
@@ -164,7 +180,11 @@ class Load:
     def _step(self, now: float, wake: float, watch: Watch | None = None) -> float:
         """Wait until `wake` at most for what happens, and deal with it; returns the time."""
         for key, _ in self._wait(max(0.0, min(wake, self._next_look) - now)):
-            self._ready(key.data)
+            self._ready(key.data, key.fileobj)
+            if (
+                self._schedule.rate
+            ):  # many answers at a time take so long to read that requests are due meanwhile
+                self._send_due(time.perf_counter())
         now = time.perf_counter()
         if now >= self._next_look:
             self._look(now)
@@ -172,9 +192,9 @@ class Load:
                 watch(self._tally)
         return now
 
-    def _ready(self, connection: Connection) -> None:
+    def _ready(self, connection: Connection, file: object) -> None:
         try:
-            event = connection.ready()
+            event = connection.ready(file)
         except Broken as error:
             self._broken(connection, error.kind, str(error))
             return
@@ -198,7 +218,7 @@ class Load:
                 tally.latency.record(now - connection.begun)
                 if answers.timing:
                     tally.timing.add(answers.timing, now - connection.sent_at)
-        if not 200 <= status < 300:
+        if not 200 <= status < 300 and (self._strict or connection.begun >= tally.start):
             text = answers.sample.decode("utf-8", "replace")
             tally.failures.setdefault(str(status), Failure(str(status), text, request.place, status))
         if not answers.closes:
@@ -250,8 +270,16 @@ class Load:
         for _ in range(self._pace.callers - len(self._connections)):
             self._open(self._made(), now)
 
+    def _send_due(self, now: float) -> None:
+        """Send what is due in an open loop."""
+        schedule = self._schedule
+        while schedule.moment <= now and self._left:
+            self._due(schedule.moment, now)
+            schedule.advance()
+        if not self._left:
+            self._schedule = _Schedule()
+
     def _due(self, moment: float, now: float) -> None:
-        """A request of the open loop is due."""
         assert isinstance(self._pace, Open)
         self._take()
         if self._idle:
@@ -295,7 +323,7 @@ class Load:
             self._tally.fail(Failure(kind, text, None if request is None else request.place))
             if kind == TIMEOUT:
                 self._tally.latency.record(now - begun)
-        else:
+        elif self._strict:
             self._tally.failures.setdefault(kind, Failure(kind, text, request.place))
         self._rest_or_drop(connection, now)
 
