@@ -57,15 +57,14 @@ def start() -> None:
 
 
 def _written(value: str) -> Iterator[str]:
-    """The value as it may be met: itself, and quoted by repr(), JSON or in a URL."""
+    """The value as it may be met: itself, quoted in a URL, by repr() as in an exception's text, by JSON, or by both."""
     from urllib.parse import quote
 
-    yield value
-    yield value.strip()
-    yield repr(value)[1:-1]
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield quote(value, safe="")
+    for form in (value, value.strip(), repr(value)[1:-1]):
+        yield form
+        yield json.dumps(form)[1:-1]
+        yield json.dumps(form, ensure_ascii=False)[1:-1]
 
 
 def _hide_in_logs() -> None:
