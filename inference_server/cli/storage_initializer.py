@@ -166,5 +166,5 @@ def _told(brought: Brought) -> str:
     if not brought.fetched:
         return f"taken from the cache {what} in {seconds}, now in {brought.folder}"
     rate = in_bytes(brought.fetched / max(brought.seconds, 1e-6))
-    fetched = "" if brought.fetched == brought.size else f", {in_bytes(brought.fetched)} of it fetched"
+    fetched = "" if brought.fetched == brought.size else f" ({in_bytes(brought.fetched)} came)"
     return f"fetched {what}{fetched} in {seconds} ({rate}/s), now in {brought.folder}"

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,15 +37,24 @@ def archive_kind(name: str) -> str:
     return next((kind for ending, kind in ENDINGS.items() if name.lower().endswith(ending)), "")
 
 
-def unpack(archive: Path, kind: str, into: Path, settings: StorageSettings, stop: Event) -> list[Member]:
+def unpack(
+    archive: Path,
+    kind: str,
+    into: Path,
+    settings: StorageSettings,
+    stop: Event,
+    advance: Callable[[int], None] = lambda count: None,
+) -> list[Member]:
     """Unpack an archive into a folder that is not there yet; returns what is in it then.
+
+    `advance` is told of bytes as they are written.
 
     Raises ContentError, DestinationError or Stopped; the folder is gone then.
     """
     shutil.rmtree(into, ignore_errors=True)  # of a run that was killed
     try:
         into.mkdir()
-        tree = Tree(Path(os.path.realpath(into)), Budget(settings, archive.stat().st_size), stop)
+        tree = Tree(Path(os.path.realpath(into)), Budget(settings, archive.stat().st_size), stop, advance)
         with _in_words(kind):
             if kind == "zip":
                 from inference_server.storage.unzip import members
@@ -127,6 +136,7 @@ class Tree:
     root: Path
     budget: Budget
     stop: Event
+    advance: Callable[[int], None]
     members: dict[str, Member] = field(
         default_factory=dict
     )  # by path; folders that the archive does not name are left out
@@ -144,6 +154,7 @@ class Tree:
                     raise Stopped("stopped")
                 digest.update(piece)
                 file.write(piece)
+                self.advance(len(piece))
         if left:
             raise ContentError(f"it is damaged: {name!r} has not the {size} bytes that it should have")
         self.members[path] = Member(path, Blob(digest.hexdigest(), size, executable))

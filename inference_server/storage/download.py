@@ -210,7 +210,7 @@ class Download:
         size = file.partial.size or 0
         for name, expected in (("sha256", entry.sha256.hex()), ("md5", entry.md5.hex())):
             if expected and digests.get(name) != expected:
-                self._begin_again(file, f"{name.upper()} {digests[name]}, its source says {expected}")
+                self._begin_again(file, f"its {name.upper()} is {digests[name]}, not {expected}")
                 return
         blob = Blob(digests["sha256"], size, entry.executable)
         self.store.adopt(file.partial.data, blob)
@@ -228,9 +228,9 @@ class Download:
         file.damaged += 1
         if file.damaged > 1:
             raise ContentError(
-                f"{where} arrived damaged twice: it has the {why}; upload it again, or see what changes it on its way"
+                f"{where} arrived damaged twice: {why}; upload it again, or see what changes it on its way"
             )
-        self.progress.say(f"{where} arrived damaged: it has the {why}; fetching it again")
+        self.progress.say(f"{where} arrived damaged: {why}; fetching it again")
         self.progress.advance(-(file.partial.size or 0))
         file.partial = self._partial(file.wanted)
         self._queue(file)

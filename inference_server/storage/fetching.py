@@ -67,13 +67,19 @@ class Fetching:
         began = time.monotonic()
         if not self.store.has(archive):
             raise Evicted
+        progress = self.work.progress
+        progress.begin(f"unpacking {where}", None)
         try:
-            members = unpack(self.store.path(archive), kind, folder, self.work.settings, self.work.stop)
+            members = unpack(
+                self.store.path(archive), kind, folder, self.work.settings, self.work.stop, progress.advance
+            )
         except ContentError as error:
             self.store.discard(archive)
             raise ContentError(
                 f"{where} was refused, and nothing of it kept: {error} (--no_unpack keeps the file as it is)"
             ) from error
+        finally:
+            progress.end()
         for member in members:
             if member.blob is not None:
                 self.store.adopt(folder / member.path, member.blob)
@@ -81,9 +87,7 @@ class Fetching:
         self.store.discard(archive)  # what was in it is what is used
         shutil.rmtree(folder, ignore_errors=True)
         size = sum(member.blob.size for member in members if member.blob)
-        self.work.progress.say(
-            f"unpacked {where}: {in_bytes(size)} in {in_seconds(time.monotonic() - began)}"
-        )
+        progress.say(f"unpacked {where}: {in_bytes(size)} in {in_seconds(time.monotonic() - began)}")
         return members
 
     def _have(self, files: Sequence[Wanted], room: int = 1) -> dict[str, Blob]:

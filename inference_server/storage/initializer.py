@@ -23,6 +23,7 @@ from inference_server.storage.layout import is_model_folder
 from inference_server.storage.linking import shares
 from inference_server.storage.listing import Listing, list_files
 from inference_server.storage.manifest import Manifest
+from inference_server.storage.progress import in_bytes
 from inference_server.storage.source import Changed, Cut, Source, SourceError
 from inference_server.storage.space import require_space
 from inference_server.storage.store import Evicted, Store
@@ -101,15 +102,19 @@ class _Bringing:
             self.work.progress.say(f"{self.to.folder} was changed since it was filled: restoring it")
         self.to.refuse_foreign()
         store = self._store()
-        if not listing.archive:
-            self._require_space(store, sum(file.entry.size or 0 for file in listing.files))
+        if self._copies(store) and not listing.archive:
+            require_space(self.to.beside, sum(file.entry.size or 0 for file in listing.files))
         fetching = Fetching(self.source, store, self.work)
         try:
             members = fetching.members(listing)
         finally:
             self.fetched += fetching.fetched
         manifest = Manifest(self.source.spoken, listing.plan, members)
-        self._require_space(store, manifest.size)
+        if self._copies(store):
+            require_space(self.to.beside, manifest.size)
+            self.work.progress.say(
+                f"copying {in_bytes(manifest.size)} to {self.to.folder}, on another disk than the cache"
+            )
         self.to.publish(store, manifest, self.work.stop)
         if store.private:
             store.remove()
@@ -141,10 +146,9 @@ class _Bringing:
             )
         return Store(self.to.store, private=True, verify=self.work.verifies)
 
-    def _require_space(self, store: Store, size: int) -> None:
-        """Room for what is copied out of the store; nothing is where files can be shared."""
-        if not store.private and not shares(store.root, self.to.beside):
-            require_space(self.to.beside, size)
+    def _copies(self, store: Store) -> bool:
+        """Whether what is in the store takes space once more in the destination."""
+        return not store.private and not shares(store.root, self.to.beside)
 
     def _brought(self, manifest: Manifest, was_there: bool) -> Brought:
         seconds = time.monotonic() - self.began
