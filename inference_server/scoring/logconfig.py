@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.config
 from typing import Any, Dict, Iterable
 
 KNOWN = {
@@ -50,6 +49,8 @@ def apply(path: str, config: Dict[str, Any], stdout: Any, stderr: Any) -> None:
 
     Raises LoggingConfigError.
     """
+    from logging.config import dictConfig  # every worker would pay for it, few have such a file
+
     streams = {"ext://sys.stdout": stdout, "ext://sys.stderr": stderr}
     try:
         for handler in config.get("handlers", {}).values():
@@ -58,7 +59,7 @@ def apply(path: str, config: Dict[str, Any], stdout: Any, stderr: Any) -> None:
             stream = handler.get("stream")
             if isinstance(stream, str):
                 handler["stream"] = streams.get(stream, stream)
-        logging.config.dictConfig(config)
+        dictConfig(config)
     except (ValueError, TypeError, AttributeError, ImportError) as error:
         reason = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
         raise LoggingConfigError(path, " ".join(reason.split())) from error

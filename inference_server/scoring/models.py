@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from itertools import islice
 from typing import Iterator, List
@@ -41,6 +40,8 @@ def stamp(model_dir: str) -> str:
     """Changes with the model: a digest of its files' names, sizes and times. Empty when there is no such directory."""
     if not model_dir or not os.path.isdir(model_dir):
         return ""
+    import hashlib  # only batching asks: the others need not pay for it
+
     found = hashlib.sha256()
     for path in islice(_files(model_dir), MAX_FILES):
         with contextlib.suppress(OSError):  # it has gone meanwhile
