@@ -46,6 +46,7 @@ class BatchCalls(Worker):
         self._prover: Optional[Prover] = None  # None: rows are merged without proof, or there are none
         if merger.way == ROWS and config.batch_proof:
             self._prover = Prover(channel, config, script, merger, self._limit.run)
+        self._called = b""  # the record of the single call that is being answered
         self._reason = wire.IDLE  # why the single call being made has no company
         # A call of which one request is to be run alone when all answers have left, and that request's place
         self._sample: Optional[Tuple[List[Record], int, Answer]] = None
@@ -71,7 +72,8 @@ class BatchCalls(Worker):
         self._reason = reason
         timed = self._answer(request, taken)
         answer = timed[0]
-        self._give(seq, *timed)
+        called, self._called = self._called, b""
+        self._give(seq, *timed, before=called)  # one write: the front is not woken twice
         cells[wire.ALONE] = 0
         if answer.failed:
             return False
@@ -80,13 +82,13 @@ class BatchCalls(Worker):
         return True
 
     def _answer(self, request: Record, taken: int) -> Timed:
-        """As without batching; the front is told of the call."""
+        """As without batching; the front is to be told of the call, with the answer."""
         timed = super()._answer(request, taken)
         exec_ms = timed[1]
         if exec_ms is not None and self.channel.mine:
             seconds = exec_ms * 1e-3
-            self.channel.put(
-                _batch_record(request.seq, 1, 0, seconds, timed[2] * 1e-6, timed[3] * 1e-6, self._reason)
+            self._called = _batch_record(
+                request.seq, 1, 0, seconds, timed[2] * 1e-6, timed[3] * 1e-6, self._reason
             )
             self._cuts.ran(1, seconds)
             if self._prover is not None:

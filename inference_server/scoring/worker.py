@@ -66,17 +66,25 @@ class Worker:
         self._give(seq, answer, exec_ms, decode_us, encode_us)
 
     def _give(
-        self, seq: int, answer: Answer, exec_ms: Optional[float], decode_us: float, encode_us: float
+        self,
+        seq: int,
+        answer: Answer,
+        exec_ms: Optional[float],
+        decode_us: float,
+        encode_us: float,
+        before: bytes = b"",
     ) -> None:
-        """Send an answer; of a stream, all of it."""
+        """Send an answer, after the records `before` in one write with it; of a stream, send all of it."""
         channel = self.channel
         if not channel.mine:  # run() forked, and this is the child: the answer is its parent's to give
             os._exit(0)
         body = answer.body
         if isinstance(body, bytes):
-            channel.put(*pack_head(wire.ANSWER, seq, answer, len(body), exec_ms, decode_us, encode_us), body)
+            head, headers = pack_head(wire.ANSWER, seq, answer, len(body), exec_ms, decode_us, encode_us)
+            channel.put(before + head, headers, body)
             return
-        channel.put(*pack_head(wire.STREAM, seq, answer, 0, exec_ms))
+        head, headers = pack_head(wire.STREAM, seq, answer, 0, exec_ms)
+        channel.put(before + head, headers)
         broke = send_stream(channel, seq, body, self._control_of(seq))
         if broke is not None:
             self._tell_failure(seq, broke)

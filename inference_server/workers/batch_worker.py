@@ -207,7 +207,7 @@ class BatchWorker(Worker):
             self._turned = monotonic()
             batch = self._batch = Batch(*wire.BATCH_FACTS.unpack(body))
             self._batch_answers, self._batch_bytes = batch.requests, 0
-            self._batch_calls.ran(batch)
+            self._loop.call_soon(self._batch_calls.ran, batch)  # the answers come first
         elif kind == wire.PROOF:
             self._batch_calls.proof(self._facts, json.loads(body))
         else:
@@ -222,7 +222,7 @@ class BatchWorker(Worker):
             self._batch_answers -= 1
             if not self._batch_answers:
                 self._batch = None
-                self._batch_calls.learn(batch._replace(body_bytes=self._batch_bytes))
+                self._loop.call_soon(self._batch_calls.learn, batch._replace(body_bytes=self._batch_bytes))
         return request
 
     # ------------------------------------------------------------ time limits, see Watch

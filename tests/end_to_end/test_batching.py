@@ -153,4 +153,4 @@ def test_re_execution_may_be_switched_off(serve: Serve) -> None:
         return statuses.count(500) > 1
 
     wait_for(spoiled)
-    assert set(statuses) == {200, 500}
+    assert set(statuses) <= {200, 500}  # all 16 may have been in that one call
