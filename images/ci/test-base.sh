@@ -9,7 +9,7 @@
 set -euo pipefail
 work=$(realpath -m "${1:-/var/tmp/azmlinfsrv-images}")
 image=docker.io/library/python:3.11-slim
-packages=(buildah debootstrap podman runc)
+packages=(buildah containernetworking-plugins debootstrap iptables podman runc)
 
 say() { echo "test-base: $*" >&2; }
 die() { say "error: $*"; exit 1; }
@@ -84,6 +84,8 @@ if ! buildah inspect --type image "$image" >/dev/null 2>&1; then
     buildah copy -q "$container" "$bundle" /etc/ssl/certs/ca-certificates.crt >/dev/null
     printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' >"$work/pip.conf"
     buildah copy -q "$container" "$work/pip.conf" /etc/pip.conf >/dev/null
+    # every image made from it carries the label: the tests say what they ran on
+    buildah config --label "azmlinfsrv.stand-in=Debian 12 with its own Python 3.11, not the published $image" "$container"
     buildah config --cmd python3 --env PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "$container"
     buildah commit -q "$container" "$image" >/dev/null
     buildah rm "$container" >/dev/null

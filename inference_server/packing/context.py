@@ -118,7 +118,10 @@ def _walk(root: Path, context: Context, rules: IgnoreFile, output: Path | None) 
         prefix, folder = pending.pop()
         for entry in sorted(folder.iterdir()):
             name = f"{prefix}{entry.name}"
-            if is_never_needed(entry.name) or rules.ignores(name):
+            if is_never_needed(entry.name):
+                continue
+            ignored = rules.ignores(name)
+            if ignored and not (rules.keep_some and entry.is_dir()):
                 continue
             if entry.is_dir():
                 where = entry.resolve()

@@ -216,6 +216,11 @@ class DeploymentFile:
         if node.id == "mapping":
             result: dict[str, Any] = {}
             for key, value in node.value:
+                if key.id != "scalar":
+                    where = f"{self.path}:{key.start_mark.line + 1}: {field + ': ' if field else ''}"
+                    raise PackingError(
+                        f"{where}expects a name before the colon; {{{{…}}}} is a placeholder: put in what it stands for"
+                    )
                 inner = f"{field}.{key.value}" if field else str(key.value)
                 self.lines[inner] = key.start_mark.line + 1
                 if key.value in result:

@@ -56,6 +56,7 @@ class IgnoreFile:
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self._rules = rules
+        self.keep_some = any(rule.keeps for rule in rules)  # what lies in an ignored folder may be wanted
 
     @classmethod
     def of(cls, folder: Path) -> IgnoreFile:
