@@ -1,11 +1,22 @@
-"""What happens under poison, leaving clients, overload: each a story of its own, told of every server that can be in it."""
+"""What happens under poison, leaving clients, overload, new code: each a story of its own, told of every server that can be in it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from benchmarks.scenarios import distinct, gpu, leavers, openloop, overload, poison
+from benchmarks.scenarios import (
+    attach,
+    distinct,
+    environments,
+    gpu,
+    leavers,
+    openloop,
+    overload,
+    poison,
+    reload,
+    storage,
+)
 from benchmarks.tables import Goal
 
 
@@ -25,5 +36,9 @@ SCENARIOS: dict[str, Scenario] = {
     "leavers": leavers,
     "overload": overload,
     "distinct": distinct,
+    "reload": reload,
+    "attach": attach,
     "gpu": gpu,
+    "storage": storage,
+    "environments": environments,
 }

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
 from inference_server.cli.command import INTERRUPTED, Parser, fail
 from inference_server.cli.terminal import Terminal
+from inference_server.settings import DECLARED, read
 
 FAILED, NO_SERVER = 1, 3
 HOST = "127.0.0.1"
@@ -39,10 +41,10 @@ class CannotReload(Exception):
 def parser() -> Parser:
     """The command line."""
     made = Parser("reload", _ABOUT, _EXAMPLES)
-    made.add_argument("--port", type=int, default=5001, metavar="PORT", help="Of the server. Default: 5001.")
+    made.add_settings("listen.port")
     made.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=600.0,
         metavar="SECONDS",
         help="How long this waits for the new workers; they take over later too. Default: 600.",
@@ -59,7 +61,8 @@ def main(words: Sequence[str]) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     try:
-        report = _reload(options.port, options.timeout)
+        port = getattr(options, "listen.port") or DECLARED["listen.port"].default
+        report = _reload(port, options.timeout)
     except CannotReload as error:
         return fail(made.prog, error, NO_SERVER)
     except KeyboardInterrupt:
@@ -69,6 +72,13 @@ def main(words: Sequence[str]) -> int:
     terminal = Terminal()
     terminal.say(f"{terminal.paint('reloaded', 'green')} in {report['seconds']:.2f} s")
     return 0
+
+
+def _seconds(text: str) -> float:
+    try:
+        return read.number(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def _reload(port: int, seconds: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from inference_server.cli.command import Parser, fail
 from inference_server.cli.terminal import Terminal
 from inference_server.editor.jsonc import NotJson
 from inference_server.editor.merge import merged
-from inference_server.editor.vscode import DEBUG_PORT, FILES, File, Project
+from inference_server.editor.vscode import FILES, File, Project
 from inference_server.errors import InferenceServerError, SettingsError
 from inference_server.settings import Settings, load
 
@@ -37,19 +37,14 @@ def parser() -> Parser:
         "folder", nargs="?", default=".", metavar="FOLDER", help="The project. Default: this folder."
     )
     made.add_argument(
-        "--debug_port",
-        type=int,
-        default=5678,
-        metavar="PORT",
-        help=f"Where the debugger listens. Default: {DEBUG_PORT}.",
-    )
-    made.add_argument(
         "--image", default="azmlinfsrv:latest", help="Image of the container. Default: azmlinfsrv:latest."
     )
     made.add_argument(
         "--force", action="store_true", help="Replace configurations and tasks of ours that were changed."
     )
-    made.add_settings("script.entry_script", "script.model_dir", "listen.port", "workers.python")
+    made.add_settings(
+        "script.entry_script", "script.model_dir", "listen.port", "develop.debug_listen", "workers.python"
+    )
     return made
 
 
@@ -78,7 +73,14 @@ def main(words: Sequence[str]) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode("utf-8"))
         terminal.say(f"{did:9} {terminal.paint(str(folder / file.path), 'cyan')}")
-    terminal.say(f"\nIn VS Code: open {folder.resolve()}, press F5 and choose «azmlinfsrv: launch».")
+    if not options.force and any(_differs(file, text, project) for file, text, _ in texts):
+        terminal.say(
+            "What was there stays, also where it differs from what you ask for: --force replaces ours."
+        )
+    terminal.say(
+        f"\nIn VS Code: open {folder.resolve()}, press F5 and choose «azmlinfsrv: launch»; "
+        "«azmlinfsrv: attach» for a server started with --debug."
+    )
     if not (folder / project.script).is_file():
         terminal.say(
             f"{terminal.paint('to do', 'yellow')} there is no {project.script} yet: azmlinfsrv init writes one"
@@ -95,7 +97,7 @@ def _project(settings: Settings, options: Namespace, folder: Path) -> Project:
         request=next(requests, ""),
         requirements="requirements.txt" if (folder / "requirements.txt").is_file() else "",
         port=settings.listen.port,
-        debug_port=options.debug_port,
+        debug_port=settings.develop.debug_listen,
         image=options.image,
         python=python,
     )
@@ -108,6 +110,11 @@ def _below(path: str, folder: Path) -> str:
     except ValueError:  # another drive
         return path
     return relative.replace(os.sep, "/")
+
+
+def _differs(file: File, text: str, project: Project) -> bool:
+    """Whether a configuration or task of ours is another in `text` than this project's."""
+    return merged(text, file.content(project), file.identities, True) != text
 
 
 def _merged(file: File, folder: Path, project: Project, force: bool) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.__main__ import updated
 from benchmarks.load.arrivals import Call
-from benchmarks.scenarios import SCENARIOS, overload, poison
+from benchmarks.scenarios import SCENARIOS, overload, poison, reload
 from benchmarks.scenarios.stage import Ran
 from benchmarks.tables import goals_table
 
@@ -42,12 +42,34 @@ def test_overload_counts_what_is_in_time() -> None:
     assert row["statuses"] == {"200": 2, "429": 1, "none": 1}
 
 
+def test_a_request_that_meets_a_swap_belongs_to_it() -> None:
+    calls = [
+        Call(b"", status=status, begun=begun, done=begun + took)
+        for begun, took, status in (
+            (0.5, 0.001, 200),
+            (0.95, 0.1, 200),
+            (1.2, 0.002, 200),
+            (1.3, 0.003, 503),
+            (2.0, 0.001, 200),
+        )
+    ]
+    row = reload.judge(calls, [(1.0, 1.5)])
+    assert (row["during_calls"], row["steady_calls"], row["bad"]) == (2, 2, 1)
+    assert row["during_p99_ms"] == pytest.approx(100)
+    assert row["steady_p99_ms"] == pytest.approx(1)
+    shares = {goal.what: goal.value for goal in reload.goals({"rows": [row]})}
+    assert shares["requests that fail in 1 swaps under load"] == 1
+    assert shares["p99 during a swap, to the steady one"] == pytest.approx(100)
+
+
 def test_what_was_not_measured_is_no_goal_missed() -> None:
     empty: dict[str, dict[str, Any]] = {
         "openloop": {"rows": [], "lone": {}},
         "poison": {"rows": []},
         "leavers": {"rows": []},
         "overload": {"rows": [], "deadline_ms": 250},
+        "reload": {"rows": [], "rate": 1000},
+        "attach": {"rows": []},
         "gpu": {"skipped": "no CUDA device"},
     }
     for name, record in empty.items():

@@ -67,7 +67,11 @@ def test_a_second_run_changes_nothing_and_force_replaces_ours(capfd: pytest.Capt
     assert [Path(name).read_bytes() for name in FILES] == before
     main(["vscode", "--port", "8080"])
     assert read(FILES[0])["configurations"][0]["args"][3] == "5001"
-    capfd.readouterr()
+    said = capfd.readouterr().out
+    assert "unchanged .vscode/launch.json\n" in said
+    assert (
+        said.count("--force replaces ours") == 1
+    )  # of three runs only the last one asked for something else
     main(["vscode", "--port", "8080", "--force"])
     assert capfd.readouterr().out.startswith("merged    .vscode/launch.json\n")
     assert read(FILES[0])["configurations"][0]["args"][3] == "8080"
