@@ -3,6 +3,7 @@
 #
 #     images/ci/test-base.sh [FOLDER]      # default: /var/tmp/azmlinfsrv-images; needs root, Debian 12
 #     . FOLDER/engine.sh                   # then buildah and podman work in FOLDER and find the base image
+#     images/build.sh
 #
 # The base image that it makes is a stand-in: Debian 12 with Debian's own Python 3.11 (debootstrap), under the name of the
 # published python:3.11-slim. It carries this machine's certificates and package mirror: never publish it.
@@ -57,7 +58,9 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 EOF
+    # vfs copies a layer whole: there one layer an image is enough
     cat >"$work/engine.sh" <<EOF
+export ENGINE=podman BUILD_FLAGS="--pull=never$([ "$1" = vfs ] && echo " --layers=false")"
 export CONTAINERS_STORAGE_CONF=$work/storage.conf CONTAINERS_CONF=$work/containers.conf
 export BUILDAH_ISOLATION=chroot BUILDAH_FORMAT=docker AZMLINFSRV_IMAGES=$work
 EOF

@@ -20,7 +20,7 @@ from tests.end_to_end.running import free_port, wait_for
 from tests.tools import missing, require_tool
 
 WORK = Path(os.environ.get("AZMLINFSRV_IMAGES", "/var/tmp/azmlinfsrv-images"))
-HOW = "images/ci/test-base.sh, then ENGINE=podman BUILD_FLAGS=--pull=never images/build.sh"
+HOW = f"images/ci/test-base.sh && . {WORK}/engine.sh && images/build.sh"
 LOCKED = (
     "--read-only",
     "--read-only-tmpfs=false",
@@ -29,7 +29,6 @@ LOCKED = (
     "--security-opt",
     "no-new-privileges",
 )
-# The order is that of importance: "podman: error: …" is what failed, the others are the lack of systemd.
 _NO_SYSTEMD = "systemd connection"
 
 
