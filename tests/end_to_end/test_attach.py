@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from inference_server.cli import main
+from inference_server.editor.vscode import APP_ROOT
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.load import Asking
 from tests.end_to_end.running import Server, alive, free_port, wait_for
@@ -137,6 +140,31 @@ def test_with_two_workers_a_breakpoint_holds_one_and_paths_may_be_mapped(
         wait_for(lambda: not alive(killed))
     with Attached(ports[0], mine, {elsewhere: server.folder}) as one:
         wait_for(lambda: len(server.worker_pids()) == 2 and killed not in server.worker_pids())
+
+
+def test_the_configuration_for_a_container_maps_its_folder(serve: Serve, tmp_path: Path) -> None:
+    """The server's folder is not the editor's, which is all that a container does to paths."""
+    require_module("debugpy")
+    from tests.end_to_end.dap import Attached
+
+    mine, debug = tmp_path / "project" / "src" / "score.py", str(free_port())
+    server = serve(SCRIPT, "--debug", "--debug_host", "0.0.0.0", "--debug_port", debug)
+    mine.parent.mkdir(parents=True)
+    shutil.copy(server.folder / "score.py", mine)
+    words = ["vscode", str(tmp_path / "project"), "--entry_script", str(mine), "--debug_port", debug]
+    assert main(words) == 0
+    text = (tmp_path / "project/.vscode/launch.json").read_text()
+    attach = json.loads(text.replace("${workspaceFolder}", str(tmp_path / "project")))["configurations"][2]
+    (mapping,) = attach["pathMappings"]
+    assert mapping == {"localRoot": str(mine.parent), "remoteRoot": f"{APP_ROOT}/src"}
+    there = {Path(mapping["localRoot"]): server.folder}
+    with Attached(attach["connect"]["port"], {mine: [IN_RUN]}, there) as editor:
+        asked = Asking(server, 1)
+        thread, frame = editor.stopped()
+        assert (frame["line"], frame["source"]["path"]) == (IN_RUN, str(mine))
+        editor.send("continue", threadId=thread)
+        assert asked.reply().json() == 42
+        editor.ask("disconnect")
 
 
 @pytest.mark.parametrize("flag", ["--debug", "--debug_wait"])
