@@ -10,9 +10,11 @@ import base64
 import os
 import stat
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from inference_server.secrets import cipher
 from inference_server.secrets.private_file import write_private
@@ -20,7 +22,11 @@ from inference_server.secrets.reference import Unresolved
 
 PASSPHRASE, KEYRING, FILE = "passphrase", "keyring", "file"
 SERVICE = "azmlinfsrv"
+KEYRING_SECONDS = 20.0  # for who sits there to unlock it
 VARIABLE = "AZMLINFSRV_SECRETS_PASSPHRASE"
+
+
+Result = TypeVar("Result")
 
 
 class Made(NamedTuple):
@@ -111,9 +117,13 @@ def _kept_in_keyring(user: str, key: bytes) -> bool:
     keyring = _keyring()
     if keyring is None:
         return False
-    try:
+
+    def keep() -> bool:
         keyring.set_password(SERVICE, user, _text(key))
         return bool(keyring.get_password(SERVICE, user) == _text(key))
+
+    try:
+        return _in_time(keep)
     except Exception:  # whatever a desktop's service does: a file does as well
         return False
 
@@ -126,7 +136,7 @@ def _from_keyring(user: str, path: Path) -> bytes:
             "user, with pip install keyring"
         )
     try:
-        text = keyring.get_password(SERVICE, user)
+        text = _in_time(lambda: keyring.get_password(SERVICE, user))
     except Exception as error:
         raise Unresolved(
             f"the system's keyring, which holds the key of {path}, failed: {type(error).__name__}"
@@ -146,6 +156,23 @@ def _keyring() -> Any:
         return keyring if keyring.get_keyring().priority >= 1 else None
     except Exception:  # not installed, or its search for a service failed
         return None
+
+
+def _in_time(work: Callable[[], Result]) -> Result:
+    """What `work` returns. A keyring that is locked asks on a screen, and waits for ever where there is none.
+
+    Raises TimeoutError, and what `work` raises.
+    """
+    done: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="keyring", daemon=True).start()
+    return done.result(KEYRING_SECONDS)
 
 
 def _text(data: bytes) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,9 @@ def reference(text: str) -> str:
 
 
 @pytest.fixture
-def variables(tmp_path: Path) -> dict[str, str]:
+def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A local store and a file; what refers to them."""
+    monkeypatch.setitem(sys.modules, "keyring", None)  # nor the keyring of who runs the tests
     Store(tmp_path / "azmlinfsrv" / "secrets.json", lambda: "").set("db/password", PASSWORD)
     (tmp_path / "token").write_text(TOKEN + "\n")
     return {

@@ -19,10 +19,9 @@ VALUE = "hunter2-hunter2"
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The store that the command uses; a machine without a keyring."""
+    """The store that the command uses."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "keyring", None)
     return Store(tmp_path / "azmlinfsrv" / "secrets.json", lambda: "")
 
 

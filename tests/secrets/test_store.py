@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,9 +19,8 @@ VALUE = "hunter2-hunter2 ü\n"
 
 
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a store will be; a machine without a keyring."""
-    monkeypatch.setitem(sys.modules, "keyring", None)
+def path(tmp_path: Path) -> Path:
+    """Where a store will be."""
     return tmp_path / "data" / "secrets.json"
 
 
