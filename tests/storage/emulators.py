@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -109,6 +110,7 @@ class Azurite:
     """Azure Blob Storage of one well-known account."""
 
     endpoint: str  # of the account
+    account: str = ACCOUNT
 
     def container(self) -> str:
         """A fresh container."""
@@ -128,7 +130,7 @@ class Azurite:
     def sas(self, permissions: str = "rl", ends: str = "2099-01-01T00:00:00Z", kinds: str = "sco") -> str:
         """A shared access signature of the account."""
         said = {"sv": "2020-08-04", "ss": "b", "srt": kinds, "sp": permissions, "se": ends}
-        text = "\n".join([ACCOUNT, permissions, "b", kinds, "", ends, "", "", said["sv"], ""])
+        text = "\n".join([self.account, permissions, "b", kinds, "", ends, "", "", said["sv"], ""])
         digest = hmac.new(base64.b64decode(ACCOUNT_KEY), text.encode(), hashlib.sha256).digest()
         return urlencode({**said, "sig": base64.b64encode(digest).decode()})
 
@@ -137,14 +139,14 @@ class Azurite:
         """What the portal of Azure would show."""
         protocol = self.endpoint.partition(":")[0]
         return (
-            f"DefaultEndpointsProtocol={protocol};AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
+            f"DefaultEndpointsProtocol={protocol};AccountName={self.account};AccountKey={ACCOUNT_KEY};"
             f"BlobEndpoint={self.endpoint};"
         )
 
 
 @contextmanager
-def azurite(folder: Path, *options: str, scheme: str = "http") -> Iterator[Azurite]:
-    """Azurite with its data in a folder."""
+def azurite(folder: Path, *options: str, scheme: str = "http", account: str = ACCOUNT) -> Iterator[Azurite]:
+    """Azurite with its data in a folder; every account has the well-known key."""
     [port] = free_ports(1)
     command = [
         *(
@@ -156,10 +158,11 @@ def azurite(folder: Path, *options: str, scheme: str = "http") -> Iterator[Azuri
             "--location",
             str(folder),
         ),
-        *("--silent", "--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence", *options),
+        *("--silent", "--skipApiVersionCheck", "--disableTelemetry", *options),
     ]
-    with running(command, folder / "azurite.log", lambda: listening(port)):
-        yield Azurite(f"{scheme}://127.0.0.1:{port}/{ACCOUNT}")
+    environ = {**os.environ, "AZURITE_ACCOUNTS": f"{account}:{ACCOUNT_KEY}"}
+    with running(command, folder / "azurite.log", lambda: listening(port), environ):
+        yield Azurite(f"{scheme}://127.0.0.1:{port}/{account}", account)
 
 
 @dataclass
@@ -221,6 +224,8 @@ def seaweedfs(folder: Path) -> Iterator[S3]:
             "-ip.bind=127.0.0.1",
             f"-filer.localSocket={folder / 'filer.sock'}",
             "-volume.max=20",
+            "-s3.port.iceberg=0",  # else fixed ports, which a second server cannot have
+            "-s3.port.lance=0",
         ),
         *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
     ]

@@ -96,6 +96,7 @@ class Seen:
     method: str
     path: str  # with its query
     headers: Mapping[str, str]
+    body: bytes = b""
 
     @property
     def range(self) -> str:
@@ -180,10 +181,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(with_body=True)
 
+    def do_POST(self) -> None:
+        self._answer(with_body=True)
+
     def _answer(self, with_body: bool) -> None:
         owner = self.server.owner
         headers = {name.lower(): value for name, value in self.headers.items()}
-        owner.seen.append(Seen(self.command, self.path, headers))
+        owner.seen.append(
+            Seen(self.command, self.path, headers, self.rfile.read(int(headers.get("content-length", 0))))
+        )
         page = owner.pages.get(self.path.partition("?")[0])
         if page is None:
             return self._plain(404, b"no such page")

@@ -18,8 +18,9 @@ LOOKED_FOR = (
     "AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN, a profile in "
     "~/.aws/credentials (AWS_PROFILE), AWS_CONTAINER_CREDENTIALS_*, the role of this instance"
 )
+_RELATIVE = "container_credentials_relative_uri"
 _CONTAINER = {
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "container_credentials_relative_uri",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": _RELATIVE,
     "AWS_CONTAINER_CREDENTIALS_FULL_URI": "container_credentials_full_uri",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "container_authorization_token_file",
 }
@@ -79,7 +80,7 @@ def aws_credential(opening: Opening, settings: Mapping[str, str]) -> Credential:
     container = {
         name: opening.get(variable) for variable, name in _CONTAINER.items() if opening.get(variable)
     }
-    if container:
+    if len(container) > 1 or _RELATIVE in container:  # a full address comes with the file of its token
         return Credential("the role of this container", container)
     if _on_instance(opening):
         endpoint = opening.get("AWS_EC2_METADATA_SERVICE_ENDPOINT")

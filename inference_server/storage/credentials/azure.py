@@ -106,18 +106,19 @@ def _key(spoken: str, key: str) -> Credential:
 
 
 def _ended(sas: str) -> str:
-    """ ", which …" when a SAS is not valid any more, or not yet."""
+    """What is wrong with a SAS that is not valid any more, or not yet; else nothing."""
     now = datetime.now(timezone.utc)
     times = parse_qs(sas.lstrip("?"))
-    for name, words, wrong in (("se", "ended", -1), ("st", "begins", 1)):
+    for name, too_late in (("se", True), ("st", False)):
         text = times.get(name, [""])[0]
         try:
             when = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
             continue
         when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
-        if (when > now) == (wrong > 0):
-            return f", which {words} at {when:%Y-%m-%d %H:%M} UTC"
+        if (when < now) if too_late else (when > now):
+            said = "it ended at" if too_late else "it begins at"
+            return f"{said} {when:%Y-%m-%d %H:%M} UTC, make a new one"
     return ""
 
 

@@ -16,7 +16,7 @@ class Credential:
     spoken: str  # "the SAS in the address", "AWS_ACCESS_KEY_ID"
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # for the store of obstore
     looked_for: str = ""  # only when there is none: what was looked for
-    doubt: str = ""  # what may be wrong with it: ", which ended on 2024-05-01"
+    doubt: str = ""  # what is wrong with it: "it ended at 2024-05-01 12:00 UTC, make a new one"
     failure: list[SourceError] = field(default_factory=list)  # why our own provider gave no token
 
     @property

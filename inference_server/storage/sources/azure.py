@@ -74,6 +74,7 @@ def blob_source(blob: BlobAddress, opening: Opening) -> ObjectSource:
         spoken=blob.spoken,
         bucket=f"the container {blob.container} of the account {blob.account}",
         host=endpoint.netloc,
+        hosts=re.escape(endpoint.netloc),
         rights=_RIGHTS,
         credential=credential,
     )

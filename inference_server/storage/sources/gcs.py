@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,10 +32,12 @@ def gcs_source(address: str, opening: Opening) -> ObjectSource:
         credential = Credential("STORAGE_EMULATOR_HOST", {"skip_signature": True})
     else:
         endpoint, credential = opening.get("GOOGLE_BASE_URL").rstrip("/"), google_credential(opening)
+    host = urlsplit(endpoint).netloc if endpoint else "storage.googleapis.com"
     place = Place(
         spoken=spoken,
         bucket=f"the bucket {bucket}",
-        host=urlsplit(endpoint).netloc if endpoint else "storage.googleapis.com",
+        host=host,
+        hosts=re.escape(host),
         rights=_RIGHTS,
         credential=credential,
     )

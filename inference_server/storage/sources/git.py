@@ -94,7 +94,7 @@ class GitSource:
                     continue
                 self._offsets[member.name] = content.offset_data
                 etag = f"{commit}:{member.name}"
-                found.append(Entry(member.name, content.size, etag, executable=bool(member.mode & 0o100)))
+                found.append(Entry(member.name, content.size, etag, executable=bool(content.mode & 0o100)))
         if not found:
             raise SourceError(f"{self.spoken} holds no files")
         return found

@@ -17,7 +17,7 @@ _CODE = re.compile(r"<Code>\s*([A-Za-z0-9]{1,80})\s*</Code>")
 _REGION = re.compile(r"<Region>([a-z0-9-]{1,40})</Region>|expecting '([a-z0-9-]{1,40})'")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "InvalidBucketName", "ResourceNotFound")
 _CERTIFICATE = ("UnknownIssuer", "CertExpired", "InvalidCertificate", "NotValidForName", "certificate verify")
-_TOKEN = ("token request", "TokenRequest", "TokenResponse", "credential", "Credential")
+_ASKED = re.compile(r"Error performing [A-Z]+ [a-z]+://([^/\s?]+)")
 
 
 class Forbidden(SourceError):
@@ -31,6 +31,7 @@ class Place:
     spoken: str  # the address
     bucket: str  # "the container models of the account acct"
     host: str  # host and port that are asked
+    hosts: str  # the pattern of theirs: others give tokens
     rights: str  # what the identity needs to read here
     credential: Credential
 
@@ -45,7 +46,8 @@ def object_error(error: Exception, place: Place) -> SourceError:
     found = _STATUS.search(text)
     status = int(found[1]) if found else 404 if isinstance(error, FileNotFoundError) else 0
     code = said[1] if (said := _CODE.search(text)) else ""
-    if any(word in text.partition("Debug source")[0] for word in _TOKEN):
+    asked = _ASKED.search(text)
+    if "token request" in text or (asked and not re.fullmatch(place.hosts, asked[1], re.I)):
         return _no_token(place, status)
     if status:
         return _status(text, status, "" if code.isdigit() else code, place)
@@ -86,8 +88,8 @@ def _forbidden(place: Place, shown: str) -> Forbidden:
             f"{place.spoken} may not be read without credentials ({shown}); looked for: {place.credential.looked_for}"
         )
     return Forbidden(
-        f"{place.spoken} may not be read with {place.credential.spoken} ({shown}){place.credential.doubt}: "
-        f"{place.rights}"
+        f"{place.spoken} may not be read with {place.credential.spoken} ({shown}): "
+        f"{place.credential.doubt or place.rights}"
     )
 
 

@@ -76,9 +76,11 @@ class ObjectSource:
             )
         except Exception as error:
             listing = self._error(error)
-            if alone is None:  # a right to read one object need not include the right to list
+            if (
+                alone is None
+            ):  # a right to read one object need not include the right to list, nor the reverse
                 raise (
-                    why if isinstance(listing, Forbidden) and type(why) is SourceError else listing
+                    why if isinstance(why, Forbidden) != isinstance(listing, Forbidden) else listing
                 ) from None
             found = []
         if not found and alone is None:

@@ -19,6 +19,7 @@ _FORM = re.compile(
 )
 _RIGHTS = "it needs s3:GetObject, and s3:ListBucket for a folder"
 _REGION = "us-east-1"
+_AMAZON = r"(.+\.)?s3[.-].*amazonaws\.com(\.cn)?"
 
 
 def s3_source(address: str, opening: Opening) -> ObjectSource:
@@ -35,10 +36,12 @@ def s3_source(address: str, opening: Opening) -> ObjectSource:
     endpoint = _endpoint(opening) or settings.get("endpoint_url", "").rstrip("/")
     region = opening.get("AWS_REGION", "AWS_DEFAULT_REGION") or settings.get("region") or _REGION
     credential = aws_credential(opening, settings)
+    host = urlsplit(endpoint).netloc
     place = Place(
         spoken=spoken,
         bucket=f"the bucket {bucket}",
-        host=urlsplit(endpoint).netloc if endpoint else f"S3 in {region}",
+        host=host or f"S3 in {region}",
+        hosts=rf"(.+\.)?{re.escape(host)}" if host else _AMAZON,
         rights=_RIGHTS,
         credential=credential,
     )

@@ -212,7 +212,7 @@ def test_what_is_not_the_file_is_refused(web: FlakyHttp) -> None:
 @pytest.mark.system
 def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, web: FlakyHttp) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    make_certificate(key, certificate)
+    authority = make_certificate(key, certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with FlakyHttp(context) as secure:
@@ -220,26 +220,27 @@ def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, web: Flak
         secure.put("/down", redirect=web.url("/m.bin"))
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
         assert "certificate is not trusted" in str(refusal(secure.url("/m.bin")))
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", authority)
         assert fetched(secure.url("/m.bin")) == {"m.bin": CONTENT}
         assert "not followed, it is not secure" in str(refusal(secure.url("/down")))
 
 
-def make_certificate(key: Path, certificate: Path) -> None:
-    """A certificate of 127.0.0.1 that vouches for itself."""
-    command = [
+def make_certificate(key: Path, certificate: Path) -> str:
+    """A certificate of 127.0.0.1; returns the path of the one of its authority."""
+    openssl = [require_tool("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    authority, its_key = key.with_name("authority.pem"), key.with_name("authority-key.pem")
+    own = ["-subj", "/CN=authority", "-keyout", str(its_key), "-out", str(authority)]
+    subprocess.run([*openssl, *own], check=True, capture_output=True, timeout=60)
+    leaf = [
         *(
-            require_tool("openssl"),
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
             "-subj",
             "/CN=tests",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
         ),
-        *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)),
+        *("-CA", str(authority), "-CAkey", str(its_key), "-keyout", str(key), "-out", str(certificate)),
     ]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run([*openssl, *leaf], check=True, capture_output=True, timeout=60)
+    return str(authority)
