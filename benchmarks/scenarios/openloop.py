@@ -1,6 +1,7 @@
 """Independent callers at several loads: does the real server do what the simulator says, and does nobody wait for a batch?
 
-Poisson arrivals, the same moments for every server and for the simulator, which gets the call times measured here.
+Poisson arrivals, the same moments for every server and for the simulator, which gets the call times measured here
+and adds to each what a lone request takes beside its call: sockets, wake-ups, JSON.
 Loads are shares of what ours can serve of this work. A lone request is one with nobody else there, one after the
 other: what batching adds to it is the difference to the same server without batching.
 """
@@ -38,7 +39,8 @@ def measure(servers: Sequence[str], seconds: float) -> dict[str, Any]:
                 record["capacity"] = full
                 record["lone"][server.name] = alone(made, seconds / 2)
                 for load in LOADS:
-                    row = at_load(made, load * full, seconds, simulated=server.name == "ours-batching")
+                    lone_ms = record["lone"][server.name] if server.name == "ours-batching" else None
+                    row = at_load(made, load * full, seconds, lone_ms)
                     record["rows"].append({"server": server.name, "load": load, **row})
                     print(f"openloop: {record['rows'][-1]}", flush=True)
         except (RuntimeError, OSError) as error:
@@ -54,8 +56,8 @@ def alone(made: Stage, seconds: float) -> float:
     return percentile(lone.latencies(made.now.connect(), seconds), 0.5)
 
 
-def at_load(made: Stage, rate: float, seconds: float, simulated: bool) -> dict[str, Any]:
-    """Latencies at one rate; for ours those of the simulator as well."""
+def at_load(made: Stage, rate: float, seconds: float, lone_ms: float | None) -> dict[str, Any]:
+    """Latencies at one rate; those of the simulator as well where it is told what a lone request takes."""
     calls = []
     for due in poisson(rate, seconds, random.Random(round(rate))):
         call = good()
@@ -72,19 +74,22 @@ def at_load(made: Stage, rate: float, seconds: float, simulated: bool) -> dict[s
     }
     if found:
         row |= {"mean_ms": statistics.fmean(found), "p99_ms": percentile(found, 0.99)}
-    if simulated and ran:
-        row |= simulate(calls, ran)
+    if lone_ms is not None and ran:
+        row |= simulate(calls, ran, lone_ms * 1e-3)
     return row
 
 
-def simulate(calls: Sequence[Call], ran: Sequence[Ran]) -> dict[str, float]:
+def simulate(calls: Sequence[Call], ran: Sequence[Ran], lone: float) -> dict[str, float]:
     """The same arrivals under the simulator's clock, with the times of these calls."""
     seconds = fitted([call for call in ran if not call.raised])
     if seconds is None:
         return {}
     sizes = tuple(range(1, SIZE + 1))
     times = tuple(seconds(rows) for rows in sizes)
-    measured = Table("device", "the device of this run", "", sizes, times, times)
+    beside = max(0.0, lone - times[0])
+    measured = Table(
+        "device", "the device of this run", "", sizes, tuple(each + beside for each in times), times
+    )
     outcome = Simulation(Plan(measured, SIZE)).run([call.due for call in calls])
     found = [1000 * latency for latency in outcome.latencies]
     return {"simulated_mean_ms": statistics.fmean(found), "simulated_p99_ms": percentile(found, 0.99)}
