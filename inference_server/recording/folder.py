@@ -64,7 +64,7 @@ class Folder:
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         partial = os.path.join(self.path, f"{_PARTIAL}{os.getpid()}")
         try:
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_LINKS, 0o600)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
             os.replace(partial, os.path.join(self.path, name))
@@ -120,4 +120,4 @@ class Folder:
             os.unlink(entry.path)
 
 
-_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # what only some systems know

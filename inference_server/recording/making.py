@@ -14,6 +14,7 @@ from inference_server.messages import Answer, ScoringRequest
 from inference_server.recording.document import FAILED, GOOD, SUFFIX, Body, Headers, Recorded
 from inference_server.recording.redaction import Redaction, Removed, Unreadable
 from inference_server.scoring.batching.repro import digest
+from inference_server.scoring.redaction import redacted_bytes
 
 _ID_SHOWN = 36  # characters of an id in a file's name
 STREAMED = "it was streamed"
@@ -89,7 +90,7 @@ class Maker:
             redact=redaction.fields.words,
         )
         name = f"{recorded.kind}-{when:%Y%m%dT%H%M%S.%f}Z-{taken.status}-{_named(recorded.id)}{SUFFIX}"
-        return name, recorded.encode()
+        return name, redacted_bytes(recorded.encode())  # nor is a secret that the script has given away
 
     def _body(self, pieces: Sequence[bytes], removed: Removed, name: str) -> Body:
         data = b"".join(pieces)

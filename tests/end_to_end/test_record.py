@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,10 @@ def replay(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
 
 
-@pytest.fixture
-def recorded(serve: Serve) -> Server:
+@pytest.fixture(scope="module")
+def recorded(serve_module: Serve) -> Server:
     """A server that has kept five requests: one good, one of each way to fail."""
-    server = serve(SCRIPT, "--record", "kept", "--record_sample", "100", "--record_redact", "ssn")
+    server = serve_module(SCRIPT, "--record", "kept", "--record_sample", "100", "--record_redact", "ssn")
     headers = {"Authorization": "Bearer sesame", "x-tenant": "7"}
     assert server.score({"apple": 2}, headers).json() == {"total": 6}
     assert server.score({"plum": 1, "ssn": "123-45-6789"}, headers).status == 500
@@ -69,11 +69,12 @@ def recorded(serve: Serve) -> Server:
     assert server.ask("DELETE", "/score").status == 405
     assert server.get("/nowhere").status == 404
     wait_for(lambda: len(kept(server)) == 5)
+    shutil.copytree(server.folder / "kept", server.folder / "copied")
     return server
 
 
 def test_what_failed_is_kept_and_answered_again(recorded: Server) -> None:
-    raised, died, broke, refused, good = kept(recorded)
+    raised, died, broke, refused, good = kept(recorded, "copied")
     assert raised["answer"]["status"] == 500
     assert raised["error"]["error"] == "KeyError: 'plum'"
     assert raised["error"]["place"] == {
@@ -101,7 +102,7 @@ def test_what_failed_is_kept_and_answered_again(recorded: Server) -> None:
         assert file.stat().st_mode & 0o777 == 0o600
         assert "sesame" not in file.read_text()
 
-    again = replay(recorded.folder, "kept", "--json")
+    again = replay(recorded.folder, "copied", "--json")
     assert again.returncode == 0, again.stderr
     words = [one["outcome"] for one in json.loads(again.stdout)["requests"]]
     assert words == ["fails again", "fails again", "fails again", "not sent", "same"]
@@ -117,40 +118,20 @@ def test_what_failed_is_kept_and_answered_again(recorded: Server) -> None:
 def test_two_versions_are_compared(recorded: Server) -> None:
     mended = (recorded.folder / "score.py").read_text()
     mended = mended.replace("os._exit(7)", "continue").replace(
-        "prices[name] * count", "prices.get(name, 0) * 2 * 1.0"
+        "prices[name] * count", "prices.get(name, 0) * 4.0"
     )
     (recorded.folder / "new.py").write_text(mended)
-    compared = replay(recorded.folder, "kept", "--diff", "new.py")
+    compared = replay(recorded.folder, "copied", "--diff", "new.py")
     assert compared.returncode == 1
-    assert "5 requests: 2 now work, 1 fails again, 1 same, 1 not sent" in compared.stdout
-    assert replay(recorded.folder, "kept", "--diff", "new.py", "--only", "good").returncode == 0
-    (recorded.folder / "new.py").write_text(mended.replace("1.0", "1.5"))
-    differs = replay(recorded.folder, "kept", "--diff", "new.py", "--only", "good")
-    assert differs.returncode == 1
-    assert differs.stdout.splitlines()[-3].split() == ["$.total", "6", "9.0"]
-    assert (
-        replay(recorded.folder, "kept", "--diff", "new.py", "--only", "good", "--rtol", "0.6").returncode
-        == 0
-    )
-    assert (
-        replay(recorded.folder, "kept", "--diff", "new.py", "--only", "good", "--ignore", "total").returncode
-        == 0
-    )
-    now = replay(recorded.folder, "kept", "--entry_script", "new.py", "--only", "zzz")
-    assert (now.returncode, "has the id or the file name 'zzz'" in now.stderr) == (2, True)
-    files = sorted((recorded.folder / "kept").glob("failed-*-500-*"))
-    now = replay(recorded.folder, str(files[0]), "--entry_script", "new.py")
-    assert now.returncode == 1
-    assert "now works" in now.stdout
-    assert replay(recorded.folder, str(files[0]), "--entry_script", "new.py", "--must_work").returncode == 0
-    assert replay(recorded.folder, str(files[0]), "--must_work").returncode == 1
+    assert "5 requests: 1 differs, 2 now work, 1 fails again, 1 not sent" in compared.stdout
+    assert ["$.total", "6", "12.0"] in [line.split() for line in compared.stdout.splitlines()]
 
 
 def test_replay_stops_in_run_and_on_the_line_that_raised(recorded: Server) -> None:
     require_module("debugpy")
     from tests.end_to_end.dap import Attached
 
-    file = next(iter(sorted((recorded.folder / "kept").glob("failed-*-500-*"))))
+    file = next(iter(sorted((recorded.folder / "copied").glob("failed-*-500-*"))))
     port = free_port()
     line = command("replay", str(file), "--break", "--debug_port", str(port))
     running = subprocess.Popen(
@@ -195,14 +176,13 @@ def test_flood_stays_within_the_limits_and_nothing_is_lost_at_the_end(serve: Ser
     assert [one["kind"] for one in found] == ["failed"] * 5
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_replay_that_is_killed_leaves_nothing_behind(recorded: Server) -> None:
-    script = recorded.folder / "score.py"
+    script = recorded.folder / "endless.py"
     script.write_text(
         "import os\ndef init(): print('pid', os.getpid())\ndef run(data):\n    while True: pass\n"
     )
     running = subprocess.Popen(
-        command("replay", "kept"),
+        command("replay", "copied", "--entry_script", "endless.py"),
         cwd=recorded.folder,
         env=clean_environment(),
         stdout=subprocess.DEVNULL,
