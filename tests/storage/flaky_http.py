@@ -46,6 +46,7 @@ class Status:
     code: int
     retry_after: float | None = None
     body: bytes = b"not now"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
             page.body, page.etag = fault.body, fault.etag
         if isinstance(fault, Status):
             waits = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
-            return self._plain(fault.code, fault.body, waits)
+            return self._plain(fault.code, fault.body, {**waits, **fault.headers})
         if page.redirect:
             return self._plain(page.redirect_code, b"", {"Location": page.redirect})
         if "if-match" in headers and headers["if-match"] != page.etag:
