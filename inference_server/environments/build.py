@@ -157,6 +157,7 @@ def _do(
             asked.say,
             check,
             lock.descriptor,
+            command.brief,
         )
     if code == 0:
         return

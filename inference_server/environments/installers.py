@@ -56,6 +56,7 @@ class Command:
 
     doing: str
     words: tuple[str, ...]
+    brief: bool = False  # takes no time worth speaking of
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,8 @@ class Uv:
 
     def commands(self, site: Site) -> Sequence[Command]:
         base = find(site.minor, site.environ, site.given)
-        make = Command(
-            "making a virtual environment", (self.program, "venv", "--python", base.path, site.prefix)
-        )
+        venv = (self.program, "venv", "--python", base.path, site.prefix)
+        make = Command("making a virtual environment", venv, brief=True)
         definition = site.definition
         pip = () if indexes.has_own(site.environ) else indexes.of_pip(site.environ)
         options = (*pip, *definition.options)

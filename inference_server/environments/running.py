@@ -43,16 +43,18 @@ def run(
     say: Callable[[str], None],
     check: Callable[[], None],
     keep: int = -1,
+    brief: bool = False,
 ) -> tuple[int, list[str]]:
     """Run a program to its end; returns its exit code and its lines.
 
     `check` is called every now and then: if it raises, the program and all it started are ended. `keep`: a descriptor it
-    inherits, so that a lock is held for as long as it lives. Raises OSError when it cannot be started.
+    inherits, so that a lock is held for as long as it lives. `brief`: it ends soon by itself, so it need not be ended with
+    this process. Raises OSError when it cannot be started.
     """
     log.write(f"$ {' '.join(words)}\n")
     log.flush()
     popen = subprocess.Popen(
-        [*_leash(), *words],
+        list(words) if brief else [*_leash(), *words],
         cwd=folder,
         env=dict(environ),
         stdin=subprocess.DEVNULL,
