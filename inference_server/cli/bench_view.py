@@ -12,6 +12,7 @@ from inference_server.load.histogram import Histogram
 from inference_server.load.level import SHARES, Level, name
 from inference_server.load.server_timing import TOTAL
 from inference_server.load.tally import Tally
+from inference_server.tuning.machine import processors
 
 Paint = Callable[..., str]
 SERVERS = ("A", "B")
@@ -21,6 +22,7 @@ _COLUMNS = ("req/s", *SHARES, "max", "failed", "received/s")
 _MOST_LEVELS = 7  # beside one another
 _MOST_FAILURES = 6
 _OUTSIDE = "outside"
+_MUCH = 0.25  # of all processors of the machine
 
 
 def head(plan: Plan) -> list[str]:
@@ -168,6 +170,7 @@ def notes(plan: Plan, levels: Sequence[Level], stopped: bool, paint: Paint) -> l
         for place, tally in enumerate(level.tallies):
             where = name(level.pace) + (f" ({SERVERS[place]})" if len(plan.sides) > 1 else "")
             lines += _doubts(plan, where, tally, paint)
+    lines += _share_of_machine(plan, levels)
     if stopped:
         lines.append(paint("Interrupted: this is what was measured until then.", "yellow"))
     return lines
@@ -192,6 +195,23 @@ def _failures(plan: Plan, side: Side, tallies: Sequence[Tally], place: int, pain
         said = " ".join(failure.text.split())
         lines.append(paint(f"  {failure.kind}{f' ({body})' if body else ''}: {said}", "dim"))
     return lines
+
+
+def _share_of_machine(plan: Plan, levels: Sequence[Level]) -> list[str]:
+    """What the generator takes on a machine that the server needs too."""
+    if not plan.sides[0].where.local:
+        return []
+    busy = max(
+        (tally.busy / tally.seconds for level in levels for tally in level.tallies if tally.seconds),
+        default=0,
+    )
+    count = processors()
+    if busy / count <= _MUCH:
+        return []
+    return [
+        f"This generator took up to {100 * busy / count:.0f} % of this machine's {plural(count, 'processor')}, which the "
+        "server may have needed."
+    ]
 
 
 def _doubts(plan: Plan, where: str, tally: Tally, paint: Paint) -> list[str]:

@@ -7,7 +7,6 @@ import errno
 import selectors
 import socket
 import ssl
-from enum import IntEnum
 
 from inference_server.load.answers import Answers, Malformed, WrongLength
 from inference_server.load.requests import Request
@@ -19,23 +18,10 @@ _RESETS = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
-class State(IntEnum):
-    """What a connection is about."""
-
-    SHUT = 0
-    CONNECTING = 1
-    GREETING = 2  # of TLS
-    IDLE = 3
-    SENDING = 4
-    WAITING = 5
-
-
-class Event(IntEnum):
-    """What came of a socket that was ready."""
-
-    NOTHING = 0
-    OPENED = 1
-    ANSWERED = 2
+# What a connection is about, and what came of a socket that was ready. Plain numbers: they are compared for each request,
+# and members of an Enum cost more to look up than all else here.
+SHUT, CONNECTING, GREETING, IDLE, SENDING, WAITING = range(6)
+NOTHING, OPENED, ANSWERED = range(3)
 
 
 class Broken(Exception):
@@ -63,7 +49,7 @@ class Connection:
     )
 
     def __init__(self, where: Target, selector: selectors.BaseSelector, bodiless: bool = False) -> None:
-        self.state = State.SHUT
+        self.state = SHUT
         self.answers = Answers()
         self.answers.bodiless = bodiless
         self.request: Request | None = None
@@ -88,12 +74,12 @@ class Connection:
         self._socket = sock
         if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
             self._refused(code)
-        self.state = State.CONNECTING
+        self.state = CONNECTING
         self._selector.register(sock, WRITE, self)
 
     def shut(self) -> None:
         """Close the socket; the request on it is forgotten."""
-        self.state = State.SHUT
+        self.state = SHUT
         self.request = None
         sock, self._socket = self._socket, None
         if sock is None:
@@ -118,26 +104,26 @@ class Connection:
         except OSError as error:
             raise _broken(error) from None
         if count == len(request.content):
-            self.state = State.WAITING
+            self.state = WAITING
             return
-        self.state = State.SENDING
+        self.state = SENDING
         self._rest = memoryview(request.content)[count:]
         self._selector.modify(self._socket, READ | WRITE, self)
 
-    def ready(self, file: object) -> Event:
-        """`file`, which was its socket when it was waited for, can be read or written. Raises Broken."""
+    def ready(self, file: object) -> int:
+        """`file`, which was its socket when it was waited for, can be read or written: NOTHING, OPENED or ANSWERED. Raises Broken."""
         if file is not self._socket:  # closed meanwhile
-            return Event.NOTHING
+            return NOTHING
         state = self.state
-        if state >= State.IDLE:
-            if state == State.SENDING:
+        if state >= IDLE:
+            if state == SENDING:
                 self._send_rest()
             return self._receive()
-        if state == State.CONNECTING:
+        if state == CONNECTING:
             return self._connected()
         return self._greet()
 
-    def _connected(self) -> Event:
+    def _connected(self) -> int:
         assert self._socket is not None
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
@@ -148,30 +134,30 @@ class Connection:
         self._socket = self._where.tls.wrap_socket(
             self._socket, server_hostname=self._where.server_name, do_handshake_on_connect=False
         )
-        self.state = State.GREETING
+        self.state = GREETING
         self._selector.register(self._socket, WRITE, self)
         return self._greet()
 
-    def _greet(self) -> Event:
+    def _greet(self) -> int:
         sock = self._socket
         assert isinstance(sock, ssl.SSLSocket)
         try:
             sock.do_handshake()
         except ssl.SSLWantReadError:
             self._selector.modify(sock, READ, self)
-            return Event.NOTHING
+            return NOTHING
         except ssl.SSLWantWriteError:
             self._selector.modify(sock, WRITE, self)
-            return Event.NOTHING
+            return NOTHING
         except OSError as error:
             raise Broken(TLS, said(error)) from None
         return self._opened()
 
-    def _opened(self) -> Event:
+    def _opened(self) -> int:
         assert self._socket is not None
         self._selector.modify(self._socket, READ, self)
-        self.state = State.IDLE
-        return Event.OPENED
+        self.state = IDLE
+        return OPENED
 
     def _send_rest(self) -> None:
         assert self._socket is not None
@@ -184,22 +170,22 @@ class Connection:
             self.answers.closes = True
         self._rest = self._rest[count:]
         if not self._rest:
-            self.state = State.WAITING
+            self.state = WAITING
             self._selector.modify(self._socket, READ, self)
 
-    def _receive(self) -> Event:
+    def _receive(self) -> int:
         while True:
             assert self._socket is not None
             try:
                 data = self._socket.recv(_CHUNK)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return Event.NOTHING
+                return NOTHING
             except OSError as error:
                 raise _broken(error) from None
             if self._completes(data):
-                return Event.ANSWERED
+                return ANSWERED
             if self._where.tls is None:  # TLS may hold more than the selector knows of
-                return Event.NOTHING
+                return NOTHING
 
     def _completes(self, data: bytes) -> bool:
         """Whether `data` (nothing: the end of the connection) completes an answer."""
@@ -217,9 +203,9 @@ class Connection:
         except Malformed as error:
             raise Broken(NO_HTTP, str(error)) from None
         if complete:
-            if self.state == State.SENDING:  # an answer to half a request: nothing else may follow it
+            if self.state == SENDING:  # an answer to half a request: nothing else may follow it
                 self.answers.closes = True
-            self.state = State.IDLE
+            self.state = IDLE
         return complete
 
     def _refused(self, code: int) -> None:

@@ -20,7 +20,7 @@ from itertools import islice
 from typing import Protocol
 
 from inference_server.load import waiting
-from inference_server.load.connection import Broken, Connection, Event, State
+from inference_server.load.connection import ANSWERED, IDLE, OPENED, SHUT, Broken, Connection
 from inference_server.load.requests import Request
 from inference_server.load.tally import CROWDED, TIMEOUT, Failure, Tally
 from inference_server.load.target import Target
@@ -198,9 +198,9 @@ class Load:
         except Broken as error:
             self._broken(connection, error.kind, str(error))
             return
-        if event == Event.ANSWERED:
+        if event == ANSWERED:
             self._answered(connection)
-        elif event == Event.OPENED:
+        elif event == OPENED:
             self._tally.opened += 1
             self._opened(connection)
 
@@ -305,7 +305,7 @@ class Load:
     def _broken(self, connection: Connection, kind: str, text: str) -> None:
         """A connection failed, with a request on it, before one, or with none."""
         now = time.perf_counter()
-        request, begun, idle = connection.request, connection.begun, connection.state == State.IDLE
+        request, begun, idle = connection.request, connection.begun, connection.state == IDLE
         connection.shut()
         if idle and request is None:  # the server may close what nobody uses
             with contextlib.suppress(ValueError):
@@ -343,7 +343,7 @@ class Load:
         self._next_look = now + min(TICK, self._timeout / 4)
         expired = now - self._timeout
         for connection in list(self._connections):
-            opening = State.SHUT < connection.state < State.IDLE
+            opening = SHUT < connection.state < IDLE
             if connection.begun <= expired and (opening or connection.request):
                 self._broken(connection, TIMEOUT, f"no answer within {self._timeout:g} s")
         while self._late and self._late[0] <= expired:
