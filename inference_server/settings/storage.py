@@ -43,7 +43,7 @@ class StorageSettings:
     part_size: int = setting(
         8 * MIB,
         size,
-        "Bytes of a file that one request asks for; a download that was cut goes on with the parts it lacks.",
+        "A download that was cut goes on with the parts it lacks, each of so many bytes; a request asks for one to four.",
         unit="bytes",
         env=("AZMLINFSRV_STORAGE_PART_SIZE",),
         default_text="8 MiB",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Condition, Event, Thread
@@ -19,6 +19,9 @@ from inference_server.storage.source import Cut, Source, SourceError
 from inference_server.storage.store import Blob, Store
 
 LEAST_PART = 64 * 1024
+MOST_PARTS = (
+    4  # in one request: asking costs the other side, and losing a connection costs what was on its way
+)
 STOP_SECONDS = 0.5  # how long a stop waits for threads that hold a file; they end by themselves later
 
 
@@ -43,7 +46,7 @@ class Download:
     progress: Progress
     stop: Event
     _state: Condition = field(default_factory=Condition)
-    _ready: deque[tuple[_File, Part]] = field(default_factory=deque)
+    _ready: deque[tuple[_File, Sequence[Part]]] = field(default_factory=deque)
     _unopened: deque[Wanted] = field(default_factory=deque)
     _open: list[_File] = field(default_factory=list)
     _opening: int = 0
@@ -77,7 +80,7 @@ class Download:
                 if isinstance(task, Wanted):
                     self._begin(task)
                 else:
-                    self._completed(*task, self._fetch(*task))
+                    self._fetch(*task)
         except OSError as error:
             self._fail(cannot_write(self.store.root, error))
         except BaseException as error:
@@ -101,8 +104,8 @@ class Download:
                 file.partial.restart()
             file.held.close()
 
-    def _next(self) -> Wanted | tuple[_File, Part] | None:
-        """A part to fetch, or a file to begin with; None: there is nothing left."""
+    def _next(self) -> Wanted | tuple[_File, Sequence[Part]] | None:
+        """Parts to fetch in one go, or a file to begin with; None: there is nothing left."""
         with self._state:
             while not (self._failure or self.stop.is_set()):
                 if self._ready:
@@ -151,7 +154,7 @@ class Download:
         self.progress.skip(size - sum((part.stop or 0) - part.start for part in parts))
         file.parts_left = len(parts)
         with self._state:
-            self._ready.extend((file, part) for part in parts)
+            self._ready.extend((file, run) for run in _runs(parts, self.settings.connections))
             self._state.notify_all()
         if not parts:
             self._finish(file)
@@ -168,15 +171,16 @@ class Download:
         """Whether the file may be read from the middle: without a validator, parts might be of two versions."""
         return self.source.ranged and wanted.lasting and wanted.entry.size is not None
 
-    def _fetch(self, file: _File, part: Part) -> int:
-        """Have all of the part on the disk, however often that breaks off; returns where it ended."""
+    def _fetch(self, file: _File, parts: Sequence[Part]) -> None:
+        """Have all of these parts, which lie in a row, on the disk, however often that breaks off."""
         patience = Backoff(self.settings.retries)
-        at = part.start
+        left = deque(parts)
+        at, stop = parts[0].start, parts[-1].stop
         while True:
             try:
-                for piece in self.source.read(file.wanted.entry, at, part.stop):
+                for piece in self.source.read(file.wanted.entry, at, stop):
                     count = memoryview(piece).nbytes
-                    if part.stop is not None and at + count > part.stop:
+                    if stop is not None and at + count > stop:
                         raise SourceError(
                             f"{told(self.source, file.wanted.entry)} sent more bytes than it was asked for"
                         )
@@ -184,16 +188,20 @@ class Download:
                     at += count
                     self.progress.advance(count)
                     patience.got(count)
+                    while left and left[0].stop is not None and at >= left[0].stop:
+                        self._completed(file, left.popleft(), at)
                     if self._failure or self.stop.is_set():
                         raise Stopped("stopped")
-                if part.stop is None or at == part.stop:
-                    return at
-                raise Cut(f"{told(self.source, file.wanted.entry)} ended {part.stop - at} bytes early")
+                if stop is None:
+                    self._completed(file, left.popleft(), at)
+                if not left:
+                    return
+                raise Cut(f"{told(self.source, file.wanted.entry)} ended {(stop or 0) - at} bytes early")
             except Cut as cut:
                 wait_after(cut, patience, self.progress.say, self.stop)
             if not self._takes_parts(file.wanted):
-                self.progress.advance(part.start - at)
-                at = part.start
+                self.progress.advance(-at)
+                at = 0
 
     def _completed(self, file: _File, part: Part, stop: int) -> None:
         file.partial.complete(part, stop)
@@ -234,3 +242,16 @@ class Download:
         self.progress.advance(-(file.partial.size or 0))
         file.partial = self._partial(file.wanted)
         self._queue(file)
+
+
+def _runs(parts: Sequence[Part], connections: int) -> Iterator[Sequence[Part]]:
+    """The parts in runs without a gap, each for one request: long ones, but some for every connection."""
+    most = max(1, min(MOST_PARTS, len(parts) // (2 * connections)))
+    run: list[Part] = []
+    for part in parts:
+        if run and (len(run) == most or part.number != run[-1].number + 1):
+            yield run
+            run = []
+        run.append(part)
+    if run:
+        yield run

@@ -60,7 +60,7 @@ def test_one_that_asks_for_too_long_is_given_up(here: Here, web: FlakyHttp) -> N
 
 
 def test_what_came_is_kept_for_the_next_run(here: Here, web: FlakyHttp) -> None:
-    page = web.put("/m.bin", BODY, etag=ETAG, faults=[None, None, None, *[Status(500)] * 99])
+    page = web.put("/m.bin", BODY, etag=ETAG, faults=[None, *[Status(500)] * 99])
     with pytest.raises(SourceError, match="given up after 3 attempts"):
         here.bring(web.url("/m.bin"), connections=1, retries=2)
     assert not here.dest.exists()
@@ -74,7 +74,7 @@ def test_what_came_is_kept_for_the_next_run(here: Here, web: FlakyHttp) -> None:
 
 
 def test_an_object_that_changes_between_runs_starts_over(here: Here, web: FlakyHttp) -> None:
-    page = web.put("/m.bin", BODY, etag=ETAG, faults=[None, None, *[Status(500)] * 99])
+    page = web.put("/m.bin", BODY, etag=ETAG, faults=[None, *[Status(500)] * 99])
     with pytest.raises(SourceError):
         here.bring(web.url("/m.bin"), connections=1, retries=0)
     page.faults.clear()
@@ -133,6 +133,13 @@ def test_a_wrong_checksum_is_fetched_once_more_then_refused(here: Here, web: Fla
     assert content(here.dest) == {"m.bin": BODY}
     md5 = hashlib.md5(BODY).hexdigest()
     assert here.bring(web.url(f"/m.bin#md5={md5}"), here.root / "other").files == 1
+
+
+def test_a_request_asks_for_several_parts_in_a_row(here: Here, web: FlakyHttp) -> None:
+    web.put("/m.bin", BODY, etag=ETAG, faults=[None, Cut(PART + 5)])
+    here.bring(web.url("/m.bin"), connections=1)
+    assert content(here.dest) == {"m.bin": BODY}
+    assert starts(web) == [0, 3 * PART, 4 * PART + 5, 6 * PART]
 
 
 def test_an_empty_file_is_a_file(here: Here, web: FlakyHttp) -> None:
