@@ -13,7 +13,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios import SCENARIOS, overload
 from benchmarks.servers import SERVERS
 from benchmarks.tables import Goal, goals_table, number, percent, ratio, share, table
 from benchmarks.workloads import RESULTS, WORKLOADS
@@ -248,26 +248,23 @@ def batching_table(result: Result) -> str:
     if middle(result, "ours-batching", "mlp", "rate") is None:
         return ""
 
-    def told(scenario: str, server: str, *figures: str) -> list[float | None]:
+    def told(scenario: str, server: str) -> dict[str, Any]:
         rows = result.get("scenarios", {}).get(scenario, {}).get("rows", ())
-        row: dict[str, Any] = next((row for row in rows if row["server"] == server), {})
-        return [row.get(figure) for figure in figures]
+        return next((row for row in rows if row["server"] == server), {})
 
     rows = []
     base = middle(result, "azureml", "mlp", "rate")
     for name in ("ours-batching", "ours", "mosec-orjson", "mosec", "litserve", "bentoml", "azureml"):
         rates = [middle(result, name, workload, "rate") for workload in ("mlp", "encoder", "lengths")]
-        good, failed = told("poison", name, "good", "good_failed")
-        in_time = share(*told("overload", name, "goodput", "capacity"))
-        left = share(*told("leavers", name, "left", "capacity"))
+        poisoned, left = told("poison", name), told("leavers", name)
         rows.append(
             [
                 f"**{SERVERS[name].title}**" if name == "ours-batching" else SERVERS[name].title,
                 ratio(rates[0], base),
                 *map(number, rates),
-                percent(share(failed, good)),
-                percent(left),
-                percent(in_time),
+                percent(share(poisoned.get("good_failed"), poisoned.get("good"))),
+                percent(share(left.get("left"), left.get("capacity"))),
+                percent(overload.in_time(told("overload", name))),
             ]
         )
     head = [

@@ -2,7 +2,8 @@
 
 Open loop, Poisson arrivals. Ours is told the deadline by the request's own header and refuses at once what it cannot
 make (429). The peers know no deadline of a request: their timeouts are set to it, and an answer counts only when
-it is in time. Requests that are refused or late are nobody's goodput.
+it is in time. Requests that are refused or late are nobody's goodput. Who
+answers more of this crowd than of a few callers had more capacity than those could show: what it answered is then all.
 """
 
 from __future__ import annotations
@@ -68,6 +69,12 @@ def judge(calls: Sequence[Call], seconds: float) -> dict[str, Any]:
     }
 
 
+def in_time(row: dict[str, Any]) -> float | None:
+    """Share of its capacity that a server answers in time; None: not measured."""
+    part = share(row.get("goodput"), row.get("capacity"))
+    return min(part, 1.0) if part is not None else None
+
+
 def report(record: dict[str, Any]) -> str:
     rows = []
     for row in record["rows"]:
@@ -80,7 +87,7 @@ def report(record: dict[str, Any]) -> str:
             [
                 title,
                 *map(number, figures),
-                percent(share(row["goodput"], row["capacity"])),
+                percent(in_time(row)),
                 number(row["accepted_p99_ms"]),
                 number(row["refused_p99_ms"]),
                 ", ".join(f"{count} × {status}" for status, count in sorted(row["statuses"].items())),
@@ -98,7 +105,7 @@ def goals(record: dict[str, Any]) -> list[Goal]:
     return [
         Goal(
             "twice the load: answers in time, share of capacity",
-            share(row.get("goodput"), row.get("capacity")),
+            in_time(row),
             0.95,
         ),
         Goal(
