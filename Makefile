@@ -102,6 +102,7 @@ emulators: | $(UV)  ## install the storage servers and libraries that system tes
 LOCK := $(UV) pip compile -q --universal --python-version 3.10 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 UPGRADE ?=
+IN_IMAGE := --extra telemetry --extra secrets --extra keyvault
 
 lock: | $(UV)  ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(LOCK) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
@@ -109,9 +110,9 @@ lock: | $(UV)  ## lock the requirements again (UPGRADE=--upgrade takes the newes
 	$(LOCK) -c requirements/test.txt pyproject.toml requirements/serve.in -o requirements/serve.txt
 	$(LOCK) --resolution lowest-direct pyproject.toml -o requirements/floors.txt
 	$(LOCK) -c requirements/test.txt $(UPGRADE) requirements/wheel.in -o requirements/wheel.txt
-	$(LOCK) -c requirements/test.txt $(UPGRADE) --extra telemetry pyproject.toml requirements/image.in -o requirements/image.txt
-	$(LOCK) -c requirements/image.txt --extra telemetry --extra storage pyproject.toml requirements/image.in -o requirements/image-storage.txt
-	$(LOCK) -c requirements/image.txt --extra telemetry --extra dev pyproject.toml requirements/image.in -o requirements/image-dev.txt
+	$(LOCK) -c requirements/test.txt $(UPGRADE) $(IN_IMAGE) pyproject.toml requirements/image.in -o requirements/image.txt
+	$(LOCK) -c requirements/image.txt $(IN_IMAGE) --extra storage pyproject.toml requirements/image.in -o requirements/image-storage.txt
+	$(LOCK) -c requirements/image.txt $(IN_IMAGE) --extra dev pyproject.toml requirements/image.in -o requirements/image-dev.txt
 	for list in images/*/requirements.in; do $(LOCK) $(UPGRADE) $$list -o $${list%.in}.txt || exit 1; done
 	cp images/onnx-cpu/requirements.txt images/onnx-cuda/requirements-cpu.txt
 	@! grep -n 'https\{0,1\}://' requirements/*.txt images/*/requirements*.txt || { echo "a lock names an address"; exit 1; }

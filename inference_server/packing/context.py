@@ -12,9 +12,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from inference_server.environments.definition import Definition
-from inference_server.packing.dockerfile import MARK, MODELS, WHEELS, dockerfile, model_folder
+from inference_server.packing.dockerfile import MARK, WHEELS, dockerfile
 from inference_server.packing.ignore import IgnoreFile, is_never_needed, is_secret, is_secret_folder
-from inference_server.packing.recipe import PackingError, Recipe
+from inference_server.packing.recipe import MODELS, PackingError, Recipe
 
 DOCKERFILE = "Dockerfile"
 _TIME = 1577836800  # of every file, seconds: 2020-01-01
@@ -86,14 +86,14 @@ def context_of(recipe: Recipe, output: Path | None = None) -> Context:
     packages = _add_packages(context, recipe.definition) if recipe.definition else ()
     model = recipe.model.path.resolve() if recipe.model else None
     if recipe.model and model:
-        _add_model(context, recipe.model.path, f"{model_folder(recipe)}/{model.name}")
+        _add_model(context, recipe.model.path, f"{recipe.model_folder}/{model.name}")
     for name, path in _walk(recipe.code, context, IgnoreFile.of(recipe.code), output):
         if model and _inside(path, model):
             # it is in the image already; the script may look for it beside itself, too
             link = name + "/.." * len(path.resolve().relative_to(model).parts)
             link = os.path.normpath(link).replace(os.sep, "/")
             up = "../" * (link.count("/") + 1)
-            context.links[f"{code}/{link}"] = f"{up}{model_folder(recipe)}/{model.name}"
+            context.links[f"{code}/{link}"] = f"{up}{recipe.model_folder}/{model.name}"
         else:
             context.files[f"{code}/{name}"] = path
     if f"{code}/{recipe.script}" not in context.files:

@@ -12,11 +12,14 @@ from typing import Any
 from inference_server.environments import definition as definitions
 from inference_server.environments.definition import Definition
 from inference_server.environments.errors import BadDefinition
+from inference_server.packing.dockerfile import APP
 from inference_server.packing.recipe import (
+    MODELS,
     Model,
     PackingError,
     Recipe,
     base_for,
+    folder_of,
     notes_on_secrets,
     sorted_variables,
     tag_from,
@@ -54,7 +57,7 @@ class DeploymentFile:
         variables, left_out = sorted_variables(
             self._texts("environment_variables"), self._at("environment_variables")
         )
-        model = self._model()
+        model, model_folder = self._model()
         notes = [*self.notes, *(wanted.notes if wanted else ()), *notes_on_secrets(left_out)]
         labels = {"azmlinfsrv.deployment": name, "azmlinfsrv.endpoint": endpoint}
         return Recipe(
@@ -64,6 +67,7 @@ class DeploymentFile:
             code=code,
             script=script,
             model=model,
+            model_folder=model_folder,
             definition=wanted,
             variables=variables,
             labels=tuple((key, value) for key, value in sorted(labels.items()) if value),
@@ -95,24 +99,26 @@ class DeploymentFile:
             raise self._error("code_configuration.scoring_script", f"there is no {script} in {folder}")
         return folder, inside.replace(os.sep, "/")
 
-    def _model(self) -> Model | None:
+    def _model(self) -> tuple[Model | None, str]:
+        """The model to copy, if it lies here; and its folder below the app root, if the deployment has one."""
         model = self._value("model")
         field = "model" if isinstance(model, str) else "model.path"
         path = self._text(field)
         if model is None:
-            return None
+            return None, ""
         if not path:
             raise self._error("model", "names no path")
-        if _REMOTE.match(path):
-            self.notes.append(
-                f"the model {path} does not lie on this machine and is not put into the image: have it fetched into "
-                "/var/azureml-app/azureml-models before the server starts (azmlinfsrv storage-initializer)"
-            )
-            return None
-        located = self._located(field, path)
         name = "" if isinstance(model, str) else self._text("model.name")
         version = "" if isinstance(model, str) else self._text("model.version")
-        return model_at(located, name, version)
+        if not _REMOTE.match(path):
+            found = model_at(self._located(field, path), name, version)
+            return found, found.folder
+        folder = folder_of(name, version or "1") if name else ""
+        self.notes.append(
+            f"the model {path} does not lie on this machine and is not put into the image: have it fetched into "
+            f"{APP}/{folder or MODELS} before the server starts (azmlinfsrv storage-initializer)"
+        )
+        return None, folder
 
     def _environment(self) -> tuple[str, Definition | None]:
         """An image to build on, and packages; what is not said is "" or None."""

@@ -6,10 +6,9 @@ import shlex
 from collections.abc import Mapping
 
 from inference_server import __version__
-from inference_server.packing.recipe import Recipe
+from inference_server.packing.recipe import MODELS, Recipe
 
 APP = "/var/azureml-app"
-MODELS = "azureml-models"
 WHEELS = "wheels"
 MARK = "# Written by azmlinfsrv build"
 _PIP = "/tmp/packages"
@@ -56,19 +55,14 @@ def dockerfile(recipe: Recipe, code: str, packages: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def model_folder(recipe: Recipe) -> str:
-    """Where the model lies in the context, and below the app root in the image; "" without one."""
-    return f"{MODELS}/{recipe.model.name}/{recipe.model.version}" if recipe.model else ""
-
-
 def _environment(recipe: Recipe, code: str) -> str:
     script_folder, _, script = recipe.script.rpartition("/")
     variables = {
         "AML_APP_ROOT": f"{APP}/{code}" + (f"/{script_folder}" if script_folder else ""),
         "AZUREML_ENTRY_SCRIPT": script,
     }
-    if recipe.model:
-        variables["AZUREML_MODEL_DIR"] = f"{APP}/{model_folder(recipe)}"
+    if recipe.model_folder:
+        variables["AZUREML_MODEL_DIR"] = f"{APP}/{recipe.model_folder}"
     return "ENV " + _pairs({**variables, **dict(recipe.variables)})
 
 

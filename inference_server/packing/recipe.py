@@ -13,6 +13,7 @@ from inference_server.environments.python_versions import Wanted
 from inference_server.errors import InferenceServerError
 
 IMAGE = "azmlinfsrv"
+MODELS = "azureml-models"
 PYTHONS = tuple((3, minor) for minor in range(10, 15))  # what our images are made for
 _NEWEST_MINOR = 30  # versions of Python are tried up to this one
 _WORDS_OF_SECRETS = frozenset(
@@ -38,6 +39,11 @@ class PackingError(InferenceServerError):
     """No image can be made: the text says what is wrong, where, and what to do."""
 
 
+def folder_of(name: str, version: str) -> str:
+    """Where a model of that name and version is below the app root, as in Azure's containers."""
+    return f"{MODELS}/{name}/{version}"
+
+
 @dataclass(frozen=True)
 class Model:
     """A model that goes into the image."""
@@ -45,6 +51,11 @@ class Model:
     path: Path
     name: str
     version: str
+
+    @property
+    def folder(self) -> str:
+        """Where it is below the app root."""
+        return folder_of(self.name, self.version)
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,9 @@ class Recipe:
     code: Path  # a folder
     script: str  # relative to it, with slashes
     model: Model | None = None
+    model_folder: str = (
+        ""  # where the model is below the app root: copied, or fetched before the server starts
+    )
     definition: Definition | None = None  # what `pip install` gets
     variables: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()

@@ -27,13 +27,15 @@ def recipe(script: Path, model: str = "", requirements: str = "", base: str = ""
     definition = read_definition(requirements) if requirements else None
     if model and not Path(model).exists():
         raise PackingError(f"--model {model}: there is no such file or folder")
+    kept = model_at(Path(model)) if model else None
     return Recipe(
         source=script.name,
         tag=tag or tag_from(folder.resolve().name),
         base=base or base_for(definition),
         code=folder,
         script=script.name,
-        model=model_at(Path(model)) if model else None,
+        model=kept,
+        model_folder=kept.folder if kept else "",
         definition=definition,
         notes=(*notes, *(definition.notes if definition else ())),
     )

@@ -157,6 +157,26 @@ def run(engine: Engine) -> Iterator[Run]:
 
 
 @pytest.fixture
+def docker(engine: Engine, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment in which `docker` talks to podman."""
+    require_tool("docker", "docker-cli")
+    socket = tmp_path / "podman.sock"
+    service = subprocess.Popen(
+        [engine.program, "system", "service", "--time=0", f"unix://{socket}"],
+        env=engine.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(socket.exists, 20, "podman's socket")
+        yield {**engine.environment, "DOCKER_HOST": f"unix://{socket}", "DOCKER_BUILDKIT": "0"}
+    finally:
+        engine.run("rm", "-f", "-t", "0", "iris", check=False)
+        service.terminate()
+        service.wait(10)
+
+
+@pytest.fixture
 def code(tmp_path: Path) -> Callable[[str], tuple[str, ...]]:
     """`code(text) -> flags` that mount a score.py of that text as the app root."""
 

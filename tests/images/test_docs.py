@@ -7,38 +7,16 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from inference_server import __version__
 from tests.docs.test_walkthroughs import assert_shown, blocks
-from tests.end_to_end.running import clean_environment, free_port, wait_for
-from tests.images.conftest import Engine
-from tests.tools import ROOT, require_module, require_tool
+from tests.end_to_end.running import clean_environment, free_port
+from tests.tools import ROOT, require_module
 
 PORT = "127.0.0.1:5001"
-
-
-@pytest.fixture
-def docker(engine: Engine, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment in which `docker` talks to podman."""
-    require_tool("docker", "docker-cli")
-    socket = tmp_path / "podman.sock"
-    service = subprocess.Popen(
-        [engine.program, "system", "service", "--time=0", f"unix://{socket}"],
-        env=engine.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_for(socket.exists, 20, "podman's socket")
-        yield {**engine.environment, "DOCKER_HOST": f"unix://{socket}", "DOCKER_BUILDKIT": "0"}
-    finally:
-        engine.run("rm", "-f", "-t", "0", "iris", check=False)
-        service.terminate()
-        service.wait(10)
 
 
 @pytest.mark.system

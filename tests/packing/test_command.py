@@ -65,6 +65,18 @@ def test_a_script_alone(folder: Path, build: Build) -> None:
     assert "docker build -t x:2" in ran.stdout
 
 
+def test_a_model_that_lies_elsewhere(folder: Path, build: Build) -> None:
+    """It is not fetched for an image; the script will look for it where it is brought to."""
+    text = DEPLOYMENT.replace("path: model.joblib", "path: az://models/iris\n  name: iris\n  version: 3")
+    (folder / "deployment.yml").write_text(text)
+    ran = build("--output", "out")
+    assert ran.returncode == 0, ran.stderr
+    assert "/var/azureml-app/azureml-models/iris/3 before the server starts" in ran.stdout
+    written = (folder / "out" / "Dockerfile").read_text()
+    assert 'AZUREML_MODEL_DIR="/var/azureml-app/azureml-models/iris/3"' in written
+    assert not (folder / "out" / "azureml-models").exists()
+
+
 def test_variables(folder: Path, build: Build) -> None:
     """Values stay what they are; what looks like a secret stays out, a reference to one does not."""
     (folder / "deployment.yml").write_text(
