@@ -24,8 +24,8 @@ from benchmarks.tables import Goal, number, ratio, share, table
 from benchmarks.workloads import WORKLOADS
 
 TITLE = "New code takes over under load"
-SWAPS, RATE = 50, 1000.0  # of each script; requests a second
-REST, SETTLE, LOOK = 0.4, 0.1, 0.01  # seconds between swaps, after one, between two looks at how it goes
+SWAPS, RATE = 50, 500.0  # of each script; requests a second
+REST, SETTLE, LOOK = 0.4, 0.1, 0.02  # seconds between swaps, after one, between two looks at how it goes
 LONGEST = 30.0  # of one swap
 FULL_SECONDS = 3.0  # of a measurement of full length: with less there are fewer swaps
 Span = tuple[float, float]
