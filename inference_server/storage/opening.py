@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
+from urllib.parse import urlsplit
 
 from inference_server.settings import StorageSettings
 from inference_server.storage.source import SourceError
@@ -37,10 +38,42 @@ class Opening:
         """The path of a program, "" where there is none."""
         return shutil.which(name, path=self.environ.get("PATH")) or ""
 
+    def endpoint(self, *names: str) -> str:
+        """The address of a service that one of these variables names, without "/" at its end; else "".
+
+        Raises SourceError for what is none; the value is not shown, since it may hold a password.
+        """
+        value = self.get(*names).rstrip("/")
+        if value:
+            name = next(name for name in names if self.get(name))
+            plain_endpoint(name, value)
+        return value
+
     @property
     def stall_seconds(self) -> float | None:
         """How long the other side may be silent; None: for ever."""
         return self.settings.stall_timeout or None
+
+
+def plain_endpoint(where: str, value: str) -> None:
+    """Raise SourceError unless it is http(s)://HOST[:PORT][/PATH]: libraries end the process over some that are not."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    known = parts.scheme in ("http", "https") and parts.hostname and port != 0
+    if (
+        not known
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+        or not value.isprintable()
+        or " " in value
+    ):
+        raise SourceError(
+            f"{where} expects http://HOST:PORT or https://HOST:PORT, without a name or password"
+        )
 
 
 def library(name: str, address: str, extra: str) -> ModuleType:

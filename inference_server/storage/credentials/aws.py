@@ -83,7 +83,7 @@ def aws_credential(opening: Opening, settings: Mapping[str, str]) -> Credential:
     if len(container) > 1 or _RELATIVE in container:  # a full address comes with the file of its token
         return Credential("the role of this container", container)
     if _on_instance(opening):
-        endpoint = opening.get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+        endpoint = opening.endpoint("AWS_EC2_METADATA_SERVICE_ENDPOINT")
         return Credential("the role of this instance", {"metadata_endpoint": endpoint} if endpoint else {})
     return nobody(LOOKED_FOR)
 

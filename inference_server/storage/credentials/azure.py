@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from inference_server.storage.credentials.credential import Credential, nobody
 from inference_server.storage.credentials.managed_identity import managed_identity
-from inference_server.storage.opening import Opening
+from inference_server.storage.opening import Opening, plain_endpoint
 from inference_server.storage.source import SourceError
 
 EMULATOR = "devstoreaccount1"
@@ -43,7 +43,7 @@ def account(opening: Opening) -> Account:
     """The account of the environment: of AZURE_STORAGE_CONNECTION_STRING, else of the variables for its parts."""
     text = opening.get(_CONNECTION)
     if not text:
-        return Account(opening.get(*_ACCOUNT), opening.get(*_ENDPOINT).rstrip("/"))
+        return Account(opening.get(*_ACCOUNT), opening.endpoint(*_ENDPOINT))
     parts = {
         name.lower(): value for name, _, value in (pair.partition("=") for pair in text.split(";")) if value
     }
@@ -59,6 +59,7 @@ def account(opening: Opening) -> Account:
         endpoint = f"{scheme}://{name}.blob.{suffix}"
     if not endpoint:
         raise SourceError(f"{_CONNECTION} names neither AccountName nor BlobEndpoint: copy it again, whole")
+    plain_endpoint(f"BlobEndpoint of {_CONNECTION}", endpoint)
     return Account(
         name or _named_in(endpoint),
         endpoint,
@@ -125,8 +126,8 @@ def _ended(sas: str) -> str:
 def _identity(opening: Opening) -> Credential | None:
     """An identity of Entra: of a service principal, a workload, this machine, or whoever logged in with az."""
     ids = {name: opening.get(f"AZURE_{name.upper()}") for name in ("client_id", "tenant_id")}
-    authority = opening.get("AZURE_AUTHORITY_HOST")
-    options: dict[str, object] = {**ids, **({"authority_host": authority.rstrip("/")} if authority else {})}
+    authority = opening.endpoint("AZURE_AUTHORITY_HOST")
+    options: dict[str, object] = {**ids, **({"authority_host": authority} if authority else {})}
     if all(ids.values()) and (secret := opening.get("AZURE_CLIENT_SECRET")):
         whom = f"the service principal {ids['client_id']}"
         return Credential(whom, {**options, "credential_type": "client_secret", "client_secret": secret})

@@ -41,6 +41,7 @@ class ManagedIdentity:
     endpoint: str
     query: Mapping[str, str]
     headers: Mapping[str, str] = field(repr=False)
+    timeout: float  # seconds
 
     def token(self, failure: list[SourceError]) -> dict[str, Any]:
         """A token and when it expires, as obstore wants it; why there is none is left in `failure`."""
@@ -56,7 +57,7 @@ class ManagedIdentity:
             f"{self.endpoint}?{urlencode(self.query)}", headers=dict(self.headers)
         )
         try:
-            with _DIRECT.open(request, timeout=_SECONDS) as answer:
+            with _DIRECT.open(request, timeout=self.timeout) as answer:
                 said = json.loads(answer.read(1024 * 1024))
             return {"token": str(said["access_token"]), "expires_at": _expiry(said)}
         except HTTPError as error:
@@ -78,29 +79,21 @@ def managed_identity(opening: Opening, resource: str = STORAGE) -> ManagedIdenti
     whose = (
         f"the user assigned managed identity {client}" if client else "the system assigned managed identity"
     )
+    timeout = min(_SECONDS, opening.stall_seconds or _SECONDS)
+
+    def asked(endpoint: str, version: str, id_name: str, headers: Mapping[str, str]) -> ManagedIdentity:
+        query = {"api-version": version, "resource": resource, **({id_name: client} if client else {})}
+        return ManagedIdentity(whose, endpoint, query, {"Metadata": "true", **headers}, timeout)
+
     if opening.given("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
-        return ManagedIdentity(
-            whose,
-            opening.get("IDENTITY_ENDPOINT"),
-            {"api-version": "2019-08-01", "resource": resource, **({"client_id": client} if client else {})},
-            {"X-IDENTITY-HEADER": opening.get("IDENTITY_HEADER"), "Metadata": "true"},
-        )
+        header = {"X-IDENTITY-HEADER": opening.get("IDENTITY_HEADER")}
+        return asked(opening.get("IDENTITY_ENDPOINT"), "2019-08-01", "client_id", header)
     if opening.given("MSI_ENDPOINT"):
-        return ManagedIdentity(
-            whose,
-            opening.get("MSI_ENDPOINT"),
-            {"api-version": "2017-09-01", "resource": resource, **({"clientid": client} if client else {})},
-            {"secret": opening.get("MSI_SECRET"), "Metadata": "true"},
+        return asked(
+            opening.get("MSI_ENDPOINT"), "2017-09-01", "clientid", {"secret": opening.get("MSI_SECRET")}
         )
     endpoint = (opening.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") or IMDS).rstrip("/") + TOKEN_PATH
-    if not _answers(endpoint):
-        return None
-    return ManagedIdentity(
-        whose,
-        endpoint,
-        {"api-version": "2018-02-01", "resource": resource, **({"client_id": client} if client else {})},
-        {"Metadata": "true"},
-    )
+    return asked(endpoint, "2018-02-01", "client_id", {}) if _answers(endpoint) else None
 
 
 def _answers(endpoint: str) -> bool:

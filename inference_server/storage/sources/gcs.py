@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 from inference_server.storage.credentials.credential import Credential
 from inference_server.storage.credentials.google import google_credential
-from inference_server.storage.opening import Opening, library
+from inference_server.storage.opening import Opening, library, plain_endpoint
 from inference_server.storage.source import SourceError
 from inference_server.storage.sources import address as addresses
 from inference_server.storage.sources.object_errors import Place
 from inference_server.storage.sources.objects import ObjectSource, connection
 
 SCHEMES = ("gs", "gcs")
+_EMULATOR = "STORAGE_EMULATOR_HOST"
 _RIGHTS = "it needs the role Storage Object Viewer"
 
 
@@ -25,13 +26,13 @@ def gcs_source(address: str, opening: Opening) -> ObjectSource:
         raise SourceError("an address of Google Cloud Storage is gs://BUCKET/PATH: see the one given")
     spoken = addresses.printable(f"gs://{bucket}/{path}")
     stores: Any = library("obstore.store", spoken, "storage")
-    endpoint = opening.get("STORAGE_EMULATOR_HOST").rstrip("/")
-    if endpoint and "://" not in endpoint:
-        endpoint = f"http://{endpoint}"
+    endpoint = opening.get(_EMULATOR).rstrip("/")
     if endpoint:
-        credential = Credential("STORAGE_EMULATOR_HOST", {"skip_signature": True})
+        endpoint = endpoint if "://" in endpoint else f"http://{endpoint}"
+        plain_endpoint(_EMULATOR, endpoint)
+        credential = Credential(_EMULATOR, {"skip_signature": True})
     else:
-        endpoint, credential = opening.get("GOOGLE_BASE_URL").rstrip("/"), google_credential(opening)
+        endpoint, credential = opening.endpoint("GOOGLE_BASE_URL"), google_credential(opening)
     host = urlsplit(endpoint).netloc if endpoint else "storage.googleapis.com"
     place = Place(
         spoken=spoken,

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from inference_server.storage.credentials.aws import aws_credential, profile
-from inference_server.storage.opening import Opening, library
+from inference_server.storage.opening import Opening, library, plain_endpoint
 from inference_server.storage.source import SourceError
 from inference_server.storage.sources import address as addresses
 from inference_server.storage.sources.object_errors import Place
@@ -18,6 +18,7 @@ _FORM = re.compile(
     r"s3[an]?://(?P<bucket>[^/?#@]+)(?:/(?P<key>.*?))?(?:\?versionId=(?P<version>[^&#]+))?", re.I | re.S
 )
 _RIGHTS = "it needs s3:GetObject, and s3:ListBucket for a folder"
+_ENDPOINT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _REGION = "us-east-1"
 _AMAZON = r"(.+\.)?s3[.-].*amazonaws\.com(\.cn)?"
 
@@ -33,7 +34,9 @@ def s3_source(address: str, opening: Opening) -> ObjectSource:
     spoken = addresses.printable(f"s3://{bucket}/{key}" + (f"?versionId={version}" if version else ""))
     stores: Any = library("obstore.store", spoken, "storage")
     settings = profile(opening)
-    endpoint = _endpoint(opening) or settings.get("endpoint_url", "").rstrip("/")
+    endpoint = opening.endpoint(*_ENDPOINT) or settings.get("endpoint_url", "").rstrip("/")
+    if endpoint:
+        plain_endpoint("endpoint_url of the AWS profile", endpoint)
     region = opening.get("AWS_REGION", "AWS_DEFAULT_REGION") or settings.get("region") or _REGION
     credential = aws_credential(opening, settings)
     host = urlsplit(endpoint).netloc
@@ -58,10 +61,3 @@ def s3_source(address: str, opening: Opening) -> ObjectSource:
             f"{spoken} cannot be asked for with {credential.spoken}: see the address and the credential"
         ) from None
     return ObjectSource(store, key, place, version)
-
-
-def _endpoint(opening: Opening) -> str:
-    endpoint = opening.get("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT").rstrip("/")
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise SourceError("AWS_ENDPOINT_URL expects http://HOST:PORT or https://HOST:PORT")
-    return endpoint

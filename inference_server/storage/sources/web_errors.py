@@ -18,31 +18,19 @@ _REFUSED = frozenset((401, 403, 407))
 
 def web_error(error: Exception, spoken: str, access: str) -> SourceError:
     """What an exception of urllib or http.client means. `access`: how the address could be allowed to be read."""
-    if isinstance(error, SourceError):
-        return error
     if isinstance(error, HTTPError):
         return _status(error, spoken, access)
     if isinstance(error, http.client.InvalidURL):
-        return SourceError(f"{address_of(spoken)} is no address: see its host, port and spaces")
+        return SourceError(f"{spoken} is no address: see its host, port and spaces")
     reason = error.reason if isinstance(error, URLError) else error
     return _connection(reason, spoken)
-
-
-def address_of(spoken: str) -> str:
-    """The address at the beginning of a sentence."""
-    return spoken or "the address"
-
-
-def refused(code: int) -> bool:
-    """Whether a status says that the caller lacks the right."""
-    return code in _REFUSED
 
 
 def _status(error: HTTPError, spoken: str, access: str) -> SourceError:
     code = error.code
     if code in _GONE:
         return SourceError(f"{spoken} is not there ({code}): see the address")
-    if refused(code):
+    if code in _REFUSED:
         return SourceError(f"{spoken} may not be read ({code}): {access}")
     if code in AGAIN:
         return Cut(f"{spoken} answers {code} for now", retry_after(error.headers.get("Retry-After")))
