@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import sys
 import time
@@ -12,7 +13,8 @@ from datetime import datetime, timezone
 from types import FrameType
 
 from inference_server.cli import bench_json, bench_plot
-from inference_server.cli.bench_options import STANDARD_OUTPUT, Plan, Side, parser, read_words
+from inference_server.cli.bench_options import STANDARD_OUTPUT, parser
+from inference_server.cli.bench_plan import Plan, Side, read_words
 from inference_server.cli.bench_progress import Progress
 from inference_server.cli.bench_view import SERVERS, Table, comparison, head, notes, where_time_goes
 from inference_server.cli.command import INTERRUPTED, WRONG_USE, fail
@@ -55,6 +57,9 @@ def main(words: Sequence[str]) -> int:
         return _Bench(plan).run()
     except (BadTarget, _NotAnswered) as error:
         return fail(_PROG, error, FAILED)
+    except BrokenPipeError:  # who reads us has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except OSError as error:
         return fail(_PROG, f"{error.filename or ''}: {error.strerror}", FAILED)
     except KeyboardInterrupt:

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from inference_server import __version__
-from inference_server.cli.bench_options import STANDARD_OUTPUT, Plan
+from inference_server.cli.bench_options import STANDARD_OUTPUT
+from inference_server.cli.bench_plan import Plan
 from inference_server.load.generator import Closed
 from inference_server.load.histogram import Histogram
 from inference_server.load.level import SHARES, Level

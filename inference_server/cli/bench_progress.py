@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 
-from inference_server.cli.bench_options import Side
+from inference_server.cli.bench_plan import Side
 from inference_server.load.figures import duration, rate
 from inference_server.load.generator import Closed, Open
 from inference_server.load.histogram import Histogram

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from inference_server.cli.bench_options import Plan, Side
+from inference_server.cli.bench_plan import Plan, Side
 from inference_server.load.compare import Ratio
 from inference_server.load.figures import duration, plural, rate, size
 from inference_server.load.generator import Closed, Open

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference_server.cli import main
-from inference_server.cli.bench_options import read_words
+from inference_server.cli.bench_plan import read_words
 from inference_server.load.generator import Closed, Open
 
 
