@@ -132,8 +132,9 @@ def test_name_and_password_go_to_their_host_alone(web: FlakyHttp, other: FlakyHt
     assert not any("authorization" in seen.headers for seen in other.seen)
     assert other.seen[-1].headers["accept-encoding"] == "identity"
 
-    netrc = text(tmp_path / "netrc", 'machine 127.0.0.1 login me password "pa:55 "')
-    assert fetched(web.url("/m.bin"), {"NETRC": netrc}) == {"m.bin": CONTENT}
+    web.put("/of-netrc", CONTENT, authorization=f"Basic {base64.b64encode(b'me:pa55').decode()}")
+    netrc = text(tmp_path / "netrc", "machine 127.0.0.1 login me password pa55")
+    assert fetched(web.url("/of-netrc"), {"NETRC": netrc}) == {"of-netrc": CONTENT}
     assert "~/.netrc" in str(refusal(web.url("/m.bin")))
 
 
