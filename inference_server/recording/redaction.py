@@ -104,7 +104,7 @@ class Redaction:
             if not self.searches_bodies:
                 return data
             raise Unreadable(str(error) if isinstance(error, TooDeep) else NOT_READABLE) from None
-        return data if changed == value else json.dumps(changed, ensure_ascii=False).encode()
+        return data if changed == value else json.dumps(changed).encode()
 
     def _may_hold(self, data: bytes) -> bool:
         """Whether a body of JSON can have one of the fields: to look for their names takes a fraction of a walk."""

@@ -68,7 +68,13 @@ def test_fields_of_bodies_are_marked_and_the_rest_is_kept_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"\\u0073sn": 1}', '{"ssn": 1}'.encode("utf-16"), b'{"a": NaN, "SSN": 1}', b'["{\\"ssn\\": 1}"]'],
+    [
+        b'{"\\u0073sn": 1}',
+        b'{"ssn": 1, "half": "\\ud800"}',
+        '{"ssn": 1}'.encode("utf-16"),
+        b'{"a": NaN, "SSN": 1}',
+        b'["{\\"ssn\\": 1}"]',
+    ],
 )
 def test_a_field_cannot_hide(body: bytes) -> None:
     assert MARK.encode() in redaction("ssn").body(body, Removed())
