@@ -2,7 +2,8 @@
 
 The installer alone is `uv venv` and `uv pip install scikit-learn`; ours is the whole command `azmlinfsrv env build`, which runs
 the same two, in its own process from start to end. Once with the packages in uv's cache on this disk, once with that cache
-empty, so that all of it comes from the index. Neither compiles modules: Python does that at their first import.
+empty, so that all of it comes from the index; there the best of the rounds counts, since the network differs by more than
+the two do. Neither compiles modules: Python does that at their first import.
 
 A server's start is measured to its first answer of the tiny script: with `--python` and the path of an environment, and with
 `--python_environment` and the file that environment was made from before. Runs take turns; a figure is the middle of its rounds.
@@ -28,7 +29,7 @@ from benchmarks.tables import Goal, number, ratio, share, table
 from benchmarks.workloads import WORKLOADS
 
 TITLE = "A model's environment, made and found"
-ROUNDS, COLD_ROUNDS, START_ROUNDS = 7, 3, 9
+ROUNDS, COLD_ROUNDS, START_ROUNDS = 7, 5, 9
 ASKED = "scikit-learn\n"
 CONDA = "dependencies:\n  - python={}\n  - scikit-learn\n"
 CACHE = "AZMLINFSRV_ENVIRONMENT_CACHE"
@@ -52,7 +53,7 @@ def measure(servers: Sequence[str], seconds: float) -> dict[str, Any]:
         (here / "conda.yml").write_text(CONDA.format(".".join(map(str, sys.version_info[:2]))))
         _makes(here, {})  # what is in uv's cache is there for both
         record["on disk"] = _middle([_makes(here, {}, turn) for turn in range(rounds[0])])
-        record["from the index"] = _middle([_makes(here, _empty(here), turn) for turn in range(rounds[1])])
+        record["from the index"] = _best([_makes(here, _empty(here), turn) for turn in range(rounds[1])])
         record["start"] = _middle(_starts(here, rounds[2]))
     print(f"environments: {record}", flush=True)
     return record
@@ -130,6 +131,10 @@ def _said(words: Sequence[str], variables: Mapping[str, str] | None = None) -> s
 
 def _middle(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
+
+
+def _best(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: min(row[name] for row in rounds) for name in rounds[0]}
 
 
 def report(record: dict[str, Any]) -> str:
