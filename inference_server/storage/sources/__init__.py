@@ -15,6 +15,11 @@ from inference_server.storage.source import Buffer, Entry, Source, SourceError
 from inference_server.storage.sources import address as addresses
 from inference_server.storage.sources.address import Checksum
 
+_KNOWN = (
+    "a path, http(s):, the https: addresses of Azure Blob, azureml:, wasbs:, abfss:, az:, s3:, gs:, hf:, runs:, models:, "
+    "mlflow-artifacts:, git+file:"
+)
+
 Opener = Callable[[str, Opening], Source]
 
 
@@ -54,8 +59,7 @@ def _opener(scheme: str) -> Opener:
     }
     opener = table.get(scheme)
     if opener is None:
-        known = ["a path", "file:", "http:", "https:", "azureml:", *(f"{name}:" for name in table)]
-        raise SourceError(f"sources of the form {scheme}: are not known; known are {', '.join(known)}")
+        raise SourceError(f"sources of the form {scheme}: are not known; known are {_KNOWN}")
     return opener
 
 

@@ -16,6 +16,10 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>\s*([A-Za-z0-9]{1,80})\s*</Code>")
 _REGION = re.compile(r"<Region>([a-z0-9-]{1,40})</Region>|expecting '([a-z0-9-]{1,40})'")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "InvalidBucketName", "ResourceNotFound")
+_WRONG = (
+    *("SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "InvalidToken", "AuthenticationFailed"),
+    *("InvalidAuthenticationInfo", "TokenRefreshRequired"),
+)
 _CERTIFICATE = ("UnknownIssuer", "CertExpired", "InvalidCertificate", "NotValidForName", "certificate verify")
 _ASKED = re.compile(r"Error performing [A-Z]+ [a-z]+://([^/\s?]+)")
 
@@ -66,7 +70,7 @@ def _status(text: str, status: int, code: str, place: Place) -> SourceError:
     if status == 404:
         return not_there(place)
     if status in (401, 403, 409):
-        return _forbidden(place, shown)
+        return _forbidden(place, shown, code)
     if status in (412, 416):
         return Changed(f"{place.spoken} was changed while it was read")
     if status in AGAIN or status >= 500:
@@ -82,14 +86,15 @@ def not_there(place: Place) -> SourceError:
     return SourceError(f"{place.spoken}: there is no such file or folder in {place.bucket}{_unless(place)}")
 
 
-def _forbidden(place: Place, shown: str) -> Forbidden:
+def _forbidden(place: Place, shown: str, code: str) -> Forbidden:
     if place.credential.anonymous:
         return Forbidden(
             f"{place.spoken} may not be read without credentials ({shown}); looked for: {place.credential.looked_for}"
         )
+    wrong = "it is wrong, or not valid any more" if code in _WRONG else ""
     return Forbidden(
         f"{place.spoken} may not be read with {place.credential.spoken} ({shown}): "
-        f"{place.credential.doubt or place.rights}"
+        f"{place.credential.doubt or wrong or place.rights}"
     )
 
 
