@@ -21,8 +21,8 @@ from inference_server.settings.groups import (
 from inference_server.settings.load import load
 from inference_server.settings.problems import BadSettings
 from inference_server.settings.record import DECLARED, SECTIONS, Settings
-from inference_server.settings.secrets import SecretSettings, store_path
 from inference_server.settings.recording import RecordingSettings
+from inference_server.settings.secrets import SecretSettings, store_path
 from inference_server.settings.storage import StorageSettings
 
 __all__ = [
@@ -32,9 +32,9 @@ __all__ = [
     "BatchSettings",
     "Declared",
     "DevelopSettings",
+    "EnvironmentSettings",
     "HttpSettings",
     "ListenSettings",
-    "EnvironmentSettings",
     "QueueSettings",
     "RecordingSettings",
     "ScriptSettings",

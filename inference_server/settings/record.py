@@ -24,8 +24,8 @@ from inference_server.settings.groups import (
     TelemetrySettings,
     WorkerSettings,
 )
-from inference_server.settings.secrets import SecretSettings
 from inference_server.settings.recording import RecordingSettings
+from inference_server.settings.secrets import SecretSettings
 from inference_server.settings.storage import StorageSettings
 
 SECTIONS: dict[str, type[Any]] = {
@@ -33,9 +33,9 @@ SECTIONS: dict[str, type[Any]] = {
     "service": ServiceSettings,
     "listen": ListenSettings,
     "workers": WorkerSettings,
+    "environments": EnvironmentSettings,
     "queue": QueueSettings,
     "batch": BatchSettings,
-    "environments": EnvironmentSettings,
     "http": HttpSettings,
     "telemetry": TelemetrySettings,
     "recording": RecordingSettings,
@@ -58,12 +58,12 @@ class Settings:
     service: ServiceSettings = field(default_factory=ServiceSettings)
     listen: ListenSettings = field(default_factory=ListenSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
+    environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
-    environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     develop: DevelopSettings = field(default_factory=DevelopSettings)
     secrets: SecretSettings = field(default_factory=SecretSettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
