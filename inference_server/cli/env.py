@@ -1,4 +1,4 @@
-"""Make, list and remove environments of scripts: from a conda file, requirements.txt or pyproject."""
+"""Make, list and remove environments, from conda files, requirements or pyproject.toml."""
 
 from __future__ import annotations
 
