@@ -40,10 +40,7 @@ class Deployment:
         self._batches: BatchPool | None = None
         if spec.batches:
             self.pool = pool = self._batches = BatchPool(spec, self.queue, observer)
-            times = pool.timings.overall
-            admission = Admission(
-                limits, spec.config.max_batch_size, pool.seconds_now, lambda: times.seen > 0
-            )
+            admission = Admission(limits, spec.config.max_batch_size, pool.seconds_now, lambda: pool.timed)
         else:
             self.pool = Pool(spec, self.queue, observer)
             admission = Admission(limits, 1, lambda rows: rows * self.queue.run_seconds, lambda: True)

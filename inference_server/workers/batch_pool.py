@@ -66,7 +66,8 @@ class BatchPool(Pool):
     def arrived(self, request: ScoringRequest, now: float) -> None:
         """A request comes in: it may have to be run alone, and adds to what is known of arrivals."""
         request.lone = len(self.suspects) > 0 and self.suspects.holds(request, now)
-        self._hold.arrived(now)
+        if self._merging:
+            self._hold.arrived(now)
 
     def _learn(self, batch: Batch) -> None:
         rows = batch.rows
@@ -83,6 +84,8 @@ class BatchPool(Pool):
 
     def seconds_now(self, rows: float) -> float:
         """The same for requests like those that wait."""
+        if not self._merging:
+            return rows * self.queue.run_seconds
         waiting, size = len(self.queue), self.queue.bytes
         return (
             self.timings.predict(_class(self.rows.of_many(waiting, size), size), rows)
@@ -92,6 +95,11 @@ class BatchPool(Pool):
 
     def rows_of_body(self, body_bytes: int) -> int:
         return self.rows.of_body(body_bytes)
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is known what calls take, so that waits can be predicted."""
+        return not self._merging or self.timings.overall.seen > 0
 
     def load(self) -> Load:
         if not self._merging:
