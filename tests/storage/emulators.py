@@ -12,13 +12,14 @@ import hmac
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -65,10 +66,16 @@ def free_ports(count: int) -> list[int]:
 def running(
     command: Sequence[str], log: Path, ready: Callable[[], bool], environ: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """A server, from when `ready` says so; killed at the end."""
+    """A server, from when `ready` says so; killed at the end, with the processes it started."""
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environ, cwd=log.parent
+            command,
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+            env=environ,
+            cwd=log.parent,
+            start_new_session=True,
         )
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -80,7 +87,8 @@ def running(
             time.sleep(0.05)
         yield
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
 
 
