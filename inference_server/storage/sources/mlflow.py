@@ -133,9 +133,11 @@ class MlflowSource:
                 f"{self.spoken} names no model: models:/NAME/VERSION or models:/NAME@ALIAS is what one looks like"
             )
         name, path = match["name"], (match["path"] or "").strip("/")
-        if _MODEL_ID.fullmatch(name):
+        if _MODEL_ID.fullmatch(name) and hasattr(client, "get_logged_model"):  # since MLflow 3
             path = "/".join(part for part in (match["version"] or "", path) if part)
             return _below(client.get_logged_model(name).artifact_location, path)
+        if not (match["alias"] or match["version"]):
+            raise SourceError(f"{self.spoken} is a model of MLflow 3: pip install --upgrade mlflow-skinny")
         if match["alias"]:
             version = client.get_model_version_by_alias(name, match["alias"]).version
         else:
