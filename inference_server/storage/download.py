@@ -245,13 +245,13 @@ class Download:
 
 
 def _runs(parts: Sequence[Part], connections: int) -> Iterator[Sequence[Part]]:
-    """The parts in runs without a gap, each for one request: long ones, but some for every connection."""
-    most = max(1, min(MOST_PARTS, len(parts) // (2 * connections)))
-    run: list[Part] = []
-    for part in parts:
-        if run and (len(run) == most or part.number != run[-1].number + 1):
-            yield run
-            run = []
-        run.append(part)
-    if run:
+    """The parts in runs without a gap, each for one request: long ones at first, short ones towards the end, so that
+    all connections end together and little is left to be hashed then."""
+    at = 0
+    while at < len(parts):
+        most = max(1, min(MOST_PARTS, (len(parts) - at) // (2 * connections)))
+        run = [parts[at]]
+        while len(run) < most and parts[at + len(run)].number == run[-1].number + 1:
+            run.append(parts[at + len(run)])
+        at += len(run)
         yield run

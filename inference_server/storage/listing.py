@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,7 +63,7 @@ def _wanted(source: Source, entry: Entry, prefix: str) -> Wanted:
         entry.path,
         entry.size,
         entry.executable,
-        validators if lasting else uuid.uuid4().hex,
+        validators if lasting else os.urandom(16).hex(),
     ]
     key = hashlib.sha256(json.dumps(listed).encode()).hexdigest()
     try:

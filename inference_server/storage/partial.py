@@ -132,11 +132,11 @@ class Partial:
     def _feed(self, digest: _Digest) -> None:
         while digest.at < (until := self._whole_until(digest.at)):
             while digest.at < until:
-                data = self._read(min(PIECE, until - digest.at), digest.at)
-                if not data:
+                count = self._read(digest.buffer[: until - digest.at], digest.at)
+                if not count:
                     raise OSError(f"{self.data} is shorter than what was written to it")
-                digest.value.update(data)
-                digest.at += len(data)
+                digest.value.update(digest.buffer[:count])
+                digest.at += count
 
     if sys.platform == "win32":
 
@@ -145,18 +145,24 @@ class Partial:
                 os.lseek(self._file, at, os.SEEK_SET)
                 return os.write(self._file, data)
 
-        def _read(self, count: int, at: int) -> bytes:
+        def _read(self, buffer: memoryview, at: int) -> int:
             with self._seek:
                 os.lseek(self._file, at, os.SEEK_SET)
-                return os.read(self._file, count)
+                data = os.read(self._file, len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
 
     else:
 
         def _write(self, data: memoryview, at: int) -> int:
             return os.pwrite(self._file, data, at)
 
-        def _read(self, count: int, at: int) -> bytes:
-            return os.pread(self._file, count, at)
+        def _read(self, buffer: memoryview, at: int) -> int:
+            if hasattr(os, "preadv"):
+                return os.preadv(self._file, [buffer], at)
+            data = os.pread(self._file, len(buffer), at)  # macOS before 11
+            buffer[: len(data)] = data
+            return len(data)
 
 
 class _Digest:
@@ -165,4 +171,5 @@ class _Digest:
     def __init__(self, name: str) -> None:
         self.value = hashlib.new(name, usedforsecurity=False)
         self.at = 0
+        self.buffer = memoryview(bytearray(PIECE))
         self.lock = Lock()

@@ -10,7 +10,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from inference_server.storage.source import Buffer, Changed, Entry, SourceError
 
@@ -27,6 +26,8 @@ def local_path(address: str) -> str:
         raise SourceError(
             f"{address} names a file of another machine ({parts.netloc}): mount it, give its path here"
         )
+    from urllib.request import url2pathname  # brings a whole HTTP client along
+
     return url2pathname(parts.path)
 
 
