@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from benchmarks.limits import split_plan
 from benchmarks.simulate.tables import Table, load
 from inference_server.scoring.batching.cuts import Cuts
 from inference_server.scoring.batching.poison import Parts
@@ -71,34 +72,6 @@ def mean_seconds(table: Table, share: float, cuts: Cuts, first: Callable[[int], 
 
 
 def best_plan(table: Table, share: float) -> float:
-    """Seconds of run() for BATCH requests under the best plan, by dynamic programming.
-
-    The plans: take some of those of which nothing is known and run them; when that raises, run some of those;
-    what is left of them is known to hold the fault if the first ones did not, and nothing is known of it if they
-    did. The rate of faults is known to the plan.
-    """
-    seconds = [0.0, *(table.run_seconds(rows) for rows in range(1, BATCH + 1))]
-    good = [(1 - RATE) ** count for count in range(BATCH + 1)]
-    faulty = [0.0, share * seconds[1]]  # expected seconds for so many, one of them at fault
-    unknown = [0.0]
-
-    def failed(part: int) -> float:
-        return share * seconds[part] + (faulty[part] if part > 1 else 0.0)
-
-    for count in range(1, BATCH + 1):
-        if count > 1:
-            faulty.append(
-                min(
-                    clean * (seconds[part] + faulty[count - part])
-                    + (1 - clean) * (failed(part) + unknown[count - part])
-                    for part in range(1, count)
-                    for clean in [(good[part] - good[count]) / (1 - good[count])]
-                )
-            )
-        unknown.append(
-            min(
-                good[part] * seconds[part] + (1 - good[part]) * failed(part) + unknown[count - part]
-                for part in range(1, count + 1)
-            )
-        )
-    return unknown[BATCH]
+    """Seconds of run() for BATCH requests under the best plan, which knows the rate of faults; see limits/split_plan.py."""
+    passes = table.run_seconds
+    return split_plan.best(BATCH, RATE, passes, lambda rows: share * passes(rows)) * BATCH * (1 - RATE)
