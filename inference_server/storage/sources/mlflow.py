@@ -45,7 +45,9 @@ class MlflowSource:
         self._address = address
         self._opening = opening
         self.spoken = addresses.spoken(address)
-        self.name = addresses.last(address.partition(":")[2]).partition("@")[0]
+        model = _MODEL.fullmatch(address)
+        path = (model["path"] or model["name"]) if model else address.partition(":")[2]
+        self.name = addresses.last(path)
         self._source: Source | None = None
 
     @property
@@ -164,7 +166,7 @@ class MlflowSource:
         where = (
             addresses.spoken(uri) if (uri := self._opening.get("MLFLOW_TRACKING_URI")) else "the local store"
         )
-        if code == "RESOURCE_DOES_NOT_EXIST" or status == 404:
+        if code == "RESOURCE_DOES_NOT_EXIST" or status == 404 or "not found" in str(error):
             return SourceError(f"{self.spoken}: {where} knows no such run, model, version or alias")
         if (
             code in ("UNAUTHENTICATED", "PERMISSION_DENIED")

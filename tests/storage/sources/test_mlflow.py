@@ -91,6 +91,7 @@ def test_a_tracking_server(tmp_path: Path) -> None:
         answers = there.fetched(*expected, *refused)
     for (asked, files), answer in zip(expected.items(), answers, strict=False):
         assert (answer.get("spoken"), answer.get("files")) == (asked, files), answer
+    assert [answer["name"] for answer in answers[6:9]] == ["iris model", "iris model", "data"]
     for (asked, says), answer in zip(refused.items(), answers[len(expected) :], strict=True):
         assert says in str(answer.get("error")), (asked, answer)
         assert answer["kind"] == "SourceError", (asked, answer)
