@@ -20,7 +20,9 @@ PUBLIC = "-----BEGIN CERTIFICATE-----\nAA==\n"
 
 def packed(code: Path, model: Path | None = None, definition: Definition | None = None) -> Context:
     kept = Model(model, "m", "1") if model else None
-    return context_of(Recipe("score.py", "t", "b", code, "score.py", kept, kept.folder if kept else "", definition))
+    return context_of(
+        Recipe("score.py", "t", "b", code, "score.py", kept, kept.folder if kept else "", definition)
+    )
 
 
 def fill(folder: Path, *names: str) -> Path:
