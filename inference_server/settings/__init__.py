@@ -19,6 +19,7 @@ from inference_server.settings.groups import (
     WorkerSettings,
 )
 from inference_server.settings.load import load
+from inference_server.settings.platform import PlatformSettings
 from inference_server.settings.problems import BadSettings
 from inference_server.settings.record import DECLARED, SECTIONS, Settings
 from inference_server.settings.recording import RecordingSettings
@@ -35,6 +36,7 @@ __all__ = [
     "EnvironmentSettings",
     "HttpSettings",
     "ListenSettings",
+    "PlatformSettings",
     "QueueSettings",
     "RecordingSettings",
     "ScriptSettings",

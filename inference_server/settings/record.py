@@ -24,6 +24,7 @@ from inference_server.settings.groups import (
     TelemetrySettings,
     WorkerSettings,
 )
+from inference_server.settings.platform import PlatformSettings
 from inference_server.settings.recording import RecordingSettings
 from inference_server.settings.secrets import SecretSettings
 from inference_server.settings.storage import StorageSettings
@@ -43,6 +44,7 @@ SECTIONS: dict[str, type[Any]] = {
     "secrets": SecretSettings,
     "supervisor": SupervisorSettings,
     "storage": StorageSettings,
+    "platform": PlatformSettings,
 }
 DECLARED: dict[str, Declared] = {
     declared.key: declared for section, group in SECTIONS.items() for declared in declarations(section, group)
@@ -68,6 +70,7 @@ class Settings:
     secrets: SecretSettings = field(default_factory=SecretSettings)
     supervisor: SupervisorSettings = field(default_factory=SupervisorSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    platform: PlatformSettings = field(default_factory=PlatformSettings)
     given: Mapping[str, str] = field(default_factory=dict)  # where each value that is not a default came from
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # the server's own, alive
     config_path: str | None = None  # the configuration file that was read
