@@ -84,6 +84,16 @@ class Batch(Protocol):
         """Why it was no larger: FULL and its neighbours of the channel's records."""
 
 
+class Taker(Protocol):
+    """Who has a request until it is answered."""
+
+    @property
+    def name(self) -> str: ...
+
+    def leave(self, request: ScoringRequest) -> None:
+        """The caller of the request has gone."""
+
+
 class ScoringRequest:
     """One request on its way to a worker; it carries the future its answer returns through.
 
@@ -91,6 +101,7 @@ class ScoringRequest:
     """
 
     lone: bool  # it is never run together with another; set where requests are batched, and only there
+    taken_by: Taker  # the deployment it went to; set where an endpoint has several, and only there
 
     __slots__ = (
         "arrived",
@@ -108,6 +119,7 @@ class ScoringRequest:
         "sent",
         "seq",
         "state",
+        "taken_by",
     )
 
     def __init__(
@@ -247,3 +259,14 @@ class HealthReport:
     workers: tuple[WorkerReport, ...]
     batching: BatchingReport | None = None  # None: it was not asked for, or nothing is known yet
     reload: ReloadReport | None = None  # None: there was none
+    deployments: tuple[DeploymentReport, ...] = ()  # empty for a server that is no endpoint with deployments
+
+
+@dataclass(frozen=True)
+class DeploymentReport:
+    """One deployment of several."""
+
+    name: str
+    traffic: int  # per cent of the requests that it gets
+    mirrored: int  # per cent of the requests that it gets copies of
+    health: HealthReport

@@ -9,7 +9,17 @@ from time import monotonic
 from inference_server.batching.admission import Admission, Limits
 from inference_server.batching.queue import Deadlines, Queue
 from inference_server.endpoint.gate import FULL, Gate
-from inference_server.messages import DONE, SENT, WAITING, Answer, BatchingReport, ScoringRequest
+from inference_server.endpoint.limits import RequestLimits, too_many
+from inference_server.lifecycle import ServerState
+from inference_server.messages import (
+    DONE,
+    SENT,
+    WAITING,
+    Answer,
+    BatchingReport,
+    HealthReport,
+    ScoringRequest,
+)
 from inference_server.workers.answers import too_late, unavailable
 from inference_server.workers.batch_pool import BatchPool
 from inference_server.workers.pool import Observer, Pool
@@ -32,6 +42,7 @@ class Deployment:
         max_queue_bytes: int,
         observer: Observer | None = None,
         limits: Limits = NO_LIMITS,
+        request_limits: RequestLimits | None = None,
     ) -> None:
         self.name = name
         self.queue = Queue(max_queue_size, max_queue_bytes)
@@ -48,6 +59,10 @@ class Deployment:
         self.submit = self._submit_weighed if spec.batches or admission.limited else self._submit
         if spec.debugged:
             self.submit = self._submit_patient
+        self.request_limits = request_limits  # may be another at any moment, as when instances are added
+        self._take = self.submit
+        if request_limits is not None:
+            self.submit = self._submit_limited
         self._debugged = spec.debugged
         self.draining = False
         self._deadlines = Deadlines()
@@ -63,7 +78,7 @@ class Deployment:
     # ------------------------------------------------------------ admission
 
     # `submit(request)`: queue the request, or resolve it at once when it cannot be taken: 503 when the server is
-    # full or ends, 429 when it would wait for too long. It is one of the next two.
+    # full or ends, 429 when it would wait for too long or is one too many. It is one of the next four.
 
     def _submit(self, request: ScoringRequest) -> None:
         if self.draining:
@@ -95,6 +110,22 @@ class Deployment:
         request.deadline = 0.0
         self._submit(request) if self._batches is None else self._submit_weighed(request)
 
+    def _submit_limited(self, request: ScoringRequest) -> None:
+        """As a deployment of an endpoint: not more at once than its settings say, nor for longer."""
+        limits = self.request_limits
+        if limits is not None:
+            if self.in_flight() >= limits.most_in_flight:
+                request.resolve(too_many(limits))
+                return
+            if limits.timeout:
+                until = request.arrived + limits.timeout
+                request.deadline = min(request.deadline, until) if request.deadline else until
+        self._take(request)
+
+    def in_flight(self) -> int:
+        """Requests that wait here, and those the workers have."""
+        return len(self.queue) + self.pool.held()
+
     def _closed(self) -> Answer | None:
         if self.draining:
             return unavailable(DRAINING)
@@ -102,6 +133,9 @@ class Deployment:
 
     def refusal(self, body_bytes: int, deadline: float) -> Answer | None:
         """What a request with such a body would be answered at once; None: it would be taken in. See `Gate.refusal`."""
+        limits = self.request_limits
+        if limits is not None and self.in_flight() >= limits.most_in_flight:
+            return too_many(limits)
         return self._closed() or self.gate.refusal(body_bytes, 0.0 if self._debugged else deadline)
 
     def leave(self, request: ScoringRequest) -> None:
@@ -154,6 +188,33 @@ class Deployment:
             request.resolve(too_late())
             self._not_wanted(request, state)
         self._set_timer()
+
+    # ------------------------------------------------------------ health
+
+    def health(self) -> HealthReport:
+        """A reading of the workers' states as they are now."""
+        pool = self.pool
+        state, reason = self._state()
+        return HealthReport(
+            state,
+            reason,
+            pool.facts is not None,
+            len(self.queue),
+            tuple(pool.reports()),
+            self.batching(),
+            pool.reload.report(),
+        )
+
+    def _state(self) -> tuple[ServerState, str]:
+        pool = self.pool
+        if self.draining:
+            return ServerState.DRAINING, "finishes what was accepted, then stops"
+        if pool.serving:
+            return ServerState.READY, f"{pool.serving} of {pool.size} worker(s) serve"
+        if pool.facts is None and not pool.down:
+            making = pool.spec.model_environment
+            return ServerState.STARTING, (making and making.doing) or "the first worker is not ready yet"
+        return ServerState.UNAVAILABLE, pool.down or "no worker serves now; one is being started"
 
     # ------------------------------------------------------------ life
 

@@ -114,6 +114,10 @@ class Pool:
             for request in worker.in_hand.values()
         )
 
+    def held(self) -> int:
+        """Requests that workers hold, those included whose callers have left."""
+        return sum([len(worker.in_hand) for worker in (*self._serving, *self._leaving)])
+
     def left(self, request: ScoringRequest) -> None:
         """The caller of a request that was sent is gone. A worker that runs one after the other just answers it."""
 
