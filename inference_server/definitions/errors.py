@@ -22,7 +22,8 @@ class Remark:
     line: int = 0
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.where, self.field, self.message) if part)
+        text = ": ".join(part for part in (self.where, self.field, self.message) if part)
+        return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
 
 
 class DefinitionError(InferenceServerError):
@@ -31,3 +32,7 @@ class DefinitionError(InferenceServerError):
     def __init__(self, problems: Iterable[Remark]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode()

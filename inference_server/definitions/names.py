@@ -11,8 +11,8 @@ MOST_INSTANCES = 50  # of one deployment
 MOST_MIRRORED = 50  # per cent
 MANAGED_TIMEOUT_MS, KUBERNETES_TIMEOUT_MS = 180_000, 300_000
 PROMPT_FLOW_TIMEOUT_MS = 300_000
-NAME_PATTERN = r"^[A-Za-z](-?[A-Za-z0-9])+$"
-_NAME = re.compile(NAME_PATTERN)
+NAME_PATTERN = rf"^(?=.{{{LEAST_NAME},{MOST_NAME}}}$)[A-Za-z](-?[A-Za-z0-9])*$"  # for editors
+_NAME = re.compile(r"[A-Za-z](?:-?[A-Za-z0-9])*")
 _VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]*")
 
 
@@ -22,7 +22,7 @@ def wrong_with_name(name: str) -> str:
     if length and _NAME.fullmatch(name):
         return ""
     if _NAME.fullmatch(name):
-        what = f"got {len(name)} characters, write {LEAST_NAME} to {MOST_NAME}"
+        what = f"got {len(name)} character{'s' * (len(name) != 1)}, write {LEAST_NAME} to {MOST_NAME}"
     else:
         what = f"got {name[: 2 * MOST_NAME]!r}, write a letter first, then letters, digits and single dashes between them"
     return f"{what}, such as {usable_name(name)}"

@@ -19,6 +19,7 @@ from inference_server.definitions.tree import (
     Scalar,
     Steps,
     Table,
+    has_half,
     is_null,
     spelled,
     tree_of,
@@ -119,7 +120,7 @@ def _steps(field: str) -> Steps:
 def _value(text: str, place: Place) -> Node:
     """JSON where it begins like that; else the text, which the field reads as it would in a file."""
     if text[:1] not in ("{", "[", '"'):
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
+        if has_half(text):
             raise BadOverride("holds bytes that are no UTF-8 text")
         return Scalar(place, text, quoted=text == "")
     try:

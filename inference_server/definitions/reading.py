@@ -60,7 +60,7 @@ class Reading:
 
     def sound(self, *fields: str) -> bool:
         """Whether none of these top-level fields has a problem: then rules across fields may look at them."""
-        return not any(steps[:1] == () or steps[0] in fields for steps in self._wrong)
+        return not any(steps and steps[0] in fields for steps in self._wrong)
 
     def has(self, *steps: str | int) -> bool:
         """Whether a field is given."""

@@ -109,15 +109,26 @@ def tree_of(value: Any, place: Place, depth: int = 0) -> Node:
     if isinstance(value, (int, float)):
         return Scalar(place, repr(value))
     if isinstance(value, (str, PathLike)):
-        return Scalar(place, str(fspath(value)), quoted=True)
+        return Scalar(place, _whole_text(str(fspath(value))), quoted=True)
     if isinstance(value, Mapping):
         table = Table(place)
         for name, item in value.items():
-            table.items[str(name)] = tree_of(item, place, depth + 1)
+            table.items[_whole_text(str(name))] = tree_of(item, place, depth + 1)
         return table
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
         return List(place, [tree_of(item, place, depth + 1) for item in value])
     raise ValueError(f"a {type(value).__name__} is no value of a definition")
+
+
+def has_half(text: str) -> bool:
+    """Whether there is half of a character in a text, which no file can hold."""
+    return any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _whole_text(text: str) -> str:
+    if has_half(text):
+        raise ValueError("holds half of a character, or bytes that are no UTF-8 text")
+    return text
 
 
 def value_of(node: Node) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from inference_server.definitions.errors import DefinitionError, Remark
-from inference_server.definitions.tree import List, Node, Place, Scalar, Steps, Table, spelled
+from inference_server.definitions.tree import List, Node, Place, Scalar, Steps, Table, has_half, spelled
 from inference_server.errors import InferenceServerError
 
 NO_YAML = "reading YAML files needs PyYAML: pip install 'azmlinfsrv[env]'"
@@ -121,7 +121,7 @@ class _Tree:
 
     def _scalar(self, node: Any, steps: Steps, place: Place) -> Scalar:
         text = str(node.value)
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
+        if has_half(text):
             self._wrong(node, steps, "holds half of a character (\\ud800 to \\udfff): write the whole one")
             text = text.encode("utf-8", "replace").decode()
         return Scalar(place, text, quoted=node.style is not None)
