@@ -87,6 +87,9 @@ class Editor(Client):
 
     def __init__(self) -> None:
         self.port = free_port()
+        self._start()
+
+    def _start(self) -> None:
         mine = free_port()
         self._adapter = subprocess.Popen(
             [sys.executable, ADAPTER, "--host", "127.0.0.1", "--port", str(mine)]
@@ -100,6 +103,14 @@ class Editor(Client):
 
     def listen(self) -> None:
         """Have the adapter wait for a process on `port`, as «attach» with «listen» does in a launch.json."""
+        try:
+            self._listen()
+        except AssertionError:  # debugpy's adapter trips over a client that comes the moment its door opens
+            self.close()
+            self._start()
+            self._listen()
+
+    def _listen(self) -> None:
         self.initialize()
         self.send("attach", listen={"host": "127.0.0.1", "port": self.port}, justMyCode=False)
         wait_for(lambda: _listens(self.port))
