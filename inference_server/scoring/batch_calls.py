@@ -11,10 +11,9 @@ from typing import Any, List, Optional, Sequence, Tuple
 from inference_server.scoring import errors, wire
 from inference_server.scoring.batching.caps import Caps, release, too_big
 from inference_server.scoring.batching.cuts import Cuts
-from inference_server.scoring.batching.merger import ROWS, SINGLE, Merger
+from inference_server.scoring.batching.merger import ROWS, Merger
 from inference_server.scoring.batching.payload import Payload
 from inference_server.scoring.batching.poison import Fingerprints, Parts
-from inference_server.scoring.batching.proof import REFUSED
 from inference_server.scoring.batching.prover import Prover
 from inference_server.scoring.channel import Channel, FrontGone, Record, record
 from inference_server.scoring.config import ScoringConfig
@@ -82,17 +81,11 @@ class BatchCalls(Worker):
             self._prover.add(request, answer)
         return True
 
-    @property
-    def _may_merge(self) -> bool:
-        """Whether requests share calls, or may once this is proven. If not, calls are nothing to be told of."""
-        prover = self._prover
-        return self._merger.way != SINGLE and (prover is None or prover.proof.state != REFUSED)
-
     def _answer(self, request: Record, taken: int) -> Timed:
-        """As without batching; where requests may share calls, the front is to be told of this one, with the answer."""
+        """As without batching; the front is to be told of this call, with the answer."""
         timed = super()._answer(request, taken)
         exec_ms = timed[1]
-        if exec_ms is not None and self.channel.mine and self._may_merge:
+        if exec_ms is not None and self.channel.mine:
             seconds = exec_ms * 1e-3
             self._called = _batch_record(
                 request.seq, 1, 0, seconds, timed[2] * 1e-6, timed[3] * 1e-6, self._reason
@@ -210,8 +203,7 @@ class BatchCalls(Worker):
 
     @staticmethod
     def _request(request: Record) -> Request:
-        method = wire.METHODS[request.method & ~wire.LONE]
-        return Request(method, request.query, request.body, request.meta)
+        return Request(wire.METHODS[request.method], request.query, request.body, request.meta)
 
     # ------------------------------------------------------------ when a call fails
 
@@ -235,6 +227,11 @@ class BatchCalls(Worker):
     def _fail_all(self, items: Sequence[Item], error: BaseException) -> None:
         """One account in the log, an error for each."""
         answer = self._failed(items[0][0].seq, error)
+        if len(items) > 1:
+            logger.warning(
+                "%d requests shared this run() call and get its error: none is run again, as was asked for",
+                len(items),
+            )
         for request, _ in items:
             self._give(request.seq, answer, None, 0.0, 0.0)
         self.channel.cells[wire.ALONE] = 0

@@ -28,7 +28,7 @@ def batch_worker(channel: Channel, config: ScoringConfig, script: Script) -> Tup
     }
     digest = repro.digest(script.file, *imported(config)) + models.stamp(config.model_dir)
     body = describe(script, config, batching=facts, digest=digest)
-    if merger.way == SINGLE or merger.max_batch_size < 2:
+    if merger.way == SINGLE:
         return Worker(channel, config, script), body
     worker = BatchWorker(channel, config, script, merger)
     if warmup.asked(script.module):

@@ -13,12 +13,14 @@ from inference_server.scoring.batching.merger import ROWS
 from inference_server.scoring.batching.prover import Prover
 from inference_server.scoring.channel import Record, record
 from inference_server.scoring.request import Request
+from inference_server.scoring.worker import Worker
 
 
 class BatchWorker(BatchCalls):
     """Takes all that has come when it is free, merges what may share a call, and gives each its own answer.
 
-    While rows are not proven (see `batching.proof`), and when they never will be, it takes one at a time.
+    While rows are not proven (see `batching.proof`) it takes one at a time; when they never will be, it serves as
+    any worker does, and costs no more.
     """
 
     # ------------------------------------------------------------ taking
@@ -42,6 +44,10 @@ class BatchWorker(BatchCalls):
                 return
             if prover is not None:
                 self._prove(prover)
+                if prover.refused:
+                    self._limit.rest()  # the timer is another's from now on
+                    Worker(channel, self.config, self.script).serve()
+                    return
 
     def _hear(self, found: Sequence[Record]) -> None:
         for one in found:
@@ -117,7 +123,7 @@ class BatchWorker(BatchCalls):
             if left[seq % wire.LEFT_SLOTS] and not self._wanted(request):
                 continue
             try:
-                payload = make(Request(methods[method & ~wire.LONE], query, body, meta))
+                payload = make(Request(methods[method], query, body, meta))
             except errors.BadInput as refused:
                 self._give(seq, refused.answer, None, 0.0, 0.0)
                 continue

@@ -26,9 +26,10 @@ VERDICT = (
     7  # body: JSON {"state": "proven" | "refused", "why": str}: what this script's workers found together
 )
 
-METHODS = ("", "GET", "POST", "OPTIONS", "HEAD")  # the index is what crosses
-METHOD_CODES = {name: code for code, name in enumerate(METHODS)}
+_NAMES = ("", "GET", "POST", "OPTIONS", "HEAD")  # the index is what crosses
+METHOD_CODES = {name: code for code, name in enumerate(_NAMES)}
 LONE = 0x40  # beside the method of SCORE: never merge this request with another
+METHODS = {code | lone: name for code, name in enumerate(_NAMES) for lone in (0, LONE)}  # of what crosses
 
 # meta, when the script needs any: latin-1 lines joined by \n (a header can hold neither \n nor NUL)
 #   target as received · HTTP version · scheme · server host:port · client host:port · request id

@@ -211,6 +211,8 @@ class BatchPool(Pool):
 
     def _tell(self, worker: BatchWorker, verdict: Verdict) -> None:
         worker.merge(verdict.merges)
+        if verdict.final:
+            worker.as_any()
         record = verdict.record()
         if record is not None and worker.facts.batching.get("proof"):
             worker.tell(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +19,10 @@ from inference_server.workers.process import Process
 from inference_server.workers.requests import ScriptFacts, encode
 from inference_server.workers.spec import PoolSpec
 from inference_server.workers.worker import LIVES, Calls, Worker
+
+SHARED_LINE = "Worker %d ended while %d requests shared its run() call: %s"
+
+logger = logging.getLogger("azmlinfsrv")
 
 
 class Batch(NamedTuple):
@@ -85,6 +90,7 @@ class BatchWorker(Worker):
     ) -> None:
         super().__init__(number, process, spec, calls)
         self.merging = False  # whether it may run requests together yet
+        self._batches = True  # whether it ever may
         self.ahead_rows = 0  # of requests sent and not begun
         self._ahead_bytes = 0
         self._ahead: deque[tuple[int, int, int]] = deque()  # seq, rows and bytes of each of them
@@ -140,7 +146,7 @@ class BatchWorker(Worker):
     def send(self, requests: list[ScoringRequest], now: float) -> None:
         """Hand over `requests`, in order, in one write; those that are to be run alone are marked."""
         page = self._page
-        if page is not None:
+        if page is not None and self._batches:
             seq = self._seq
             for request in requests:
                 seq += 1
@@ -163,6 +169,13 @@ class BatchWorker(Worker):
         self._reexecutes = self._reexecutes and said.get("reexecute", True)
         self.merging = on
         self._frames = self._page is not None and not on
+
+    def as_any(self) -> None:
+        """It will never run requests together: it is sent them as any other worker, at no more cost."""
+        self._batches = False
+        self._encode = encode
+        self._ahead.clear()
+        self.ahead_rows = self._ahead_bytes = 0
 
     def tell(self, verdict: dict[str, Any]) -> None:
         """What all workers with its script have found out about it."""
@@ -291,6 +304,8 @@ class BatchWorker(Worker):
             failed = [] if alone in self._streams else [alone]
         elif not self._reexecutes:
             failed = begun
+            if len(begun) > 1:
+                logger.warning(SHARED_LINE, self.number, len(begun), "all of them fail, as was asked for")
         else:
             failed = self._mark_lone(begun)
         guilty = [self.in_hand.pop(seq) for seq in failed]
@@ -309,5 +324,7 @@ class BatchWorker(Worker):
             request.lone = True
             if request.lost >= LIVES:
                 spent.append(seq)
+        if len(begun) > 1:
+            logger.warning(SHARED_LINE, self.number, len(begun), "each is run once more, alone")
         self._batch_calls.again(len(begun) - len(spent))
         return spent

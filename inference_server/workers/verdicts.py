@@ -12,7 +12,9 @@ from inference_server.workers.requests import ScriptFacts
 
 SCRIPTS = 8  # whose verdicts are kept; a deployment has one, two while its script is being replaced
 WORKER_DIED = "a worker died while answers were being compared"
-KILLS = 2  # of workers that compared, by others' hands as it seems, and the script is blamed all the same
+# Workers that were killed over a comparison, by others' hands as it seems, since the last one that brought the proof
+# forward: then the script is blamed all the same.
+KILLS = 2
 
 OFF, ON, PROVING, REFUSED = "off", "on", "proving", "refused"
 
@@ -40,7 +42,12 @@ class Verdict:
     requests: int = 0
     repro: str = ""
     same: bool = False  # while it is being proven: equal requests may share a call
-    kills: int = 0  # of workers in the middle of a comparison
+    kills: int = 0  # see KILLS
+
+    @property
+    def final(self) -> bool:
+        """Whether requests of this script will never share a call."""
+        return self.state in (OFF, REFUSED)
 
     @property
     def merges(self) -> bool:
@@ -101,7 +108,7 @@ class Verdicts:
             verdict = replace(verdict, state=REFUSED, rows=0, same=False)
             _log_refusal(verdict)
         elif state == "agreed":
-            verdict = replace(verdict, state=ON, rows=max(rows, before.rows))
+            verdict = replace(verdict, state=ON, rows=max(rows, before.rows), kills=0)
             if before.state != ON:
                 logger.info(ON_LINE, verdict.agreed, verdict.rows)
         elif before.state != PROVING:
@@ -110,8 +117,11 @@ class Verdicts:
         return verdict if verdict.state != PROVING or verdict.same != before.same else None
 
     def checking_died(self, facts: ScriptFacts, by_others: bool) -> Verdict | None:
-        """A worker died in a comparison: it is not tried again. One death that may be others' doing proves nothing."""
+        """A worker died in a comparison: it is not tried again. One death that may be others' doing proves nothing,
+        and none does where all is proven: from then on a comparison calls run() for one request."""
         before = self._verdicts.get(facts.digest, Verdict(PROVING))
+        if by_others and before.state == ON and before.rows >= self._rows(facts):
+            return None
         if by_others and before.state != REFUSED:
             before = self._verdicts[facts.digest] = replace(before, kills=before.kills + 1)
             if before.kills < KILLS:

@@ -385,6 +385,39 @@ def test_what_the_script_says_of_its_batches_holds(tmp_path: Path) -> None:
     asyncio.run(test())
 
 
+ONE_BY_ONE = """
+import json, os
+from inference_server import batched
+
+def init():
+    pass
+
+{head}
+    if "die" in str({item}) and not os.path.exists("died"):
+        open("died", "w").close()
+        os._exit(7)
+    return [1]
+"""
+HEADERS = ONE_BY_ONE.format(head="def run(raw, request_headers):", item="raw")
+AT_MOST_ONE = ONE_BY_ONE.format(head="@batched(max_batch_size=1)\ndef run(items):", item="items")
+
+
+@pytest.mark.parametrize("script", [HEADERS, AT_MOST_ONE])
+def test_a_body_that_crashed_a_worker_once_is_run_again_by_a_script_that_is_never_merged(
+    tmp_path: Path, script: str
+) -> None:
+    async def test() -> None:
+        async with pool_of(tmp_path, script, max_batch_size=16) as running:
+            assert isinstance(running.pool, BatchPool)
+            report = running.pool.batching()
+            assert report is not None
+            assert (report.way, report.state) == ("single", "off")
+            statuses = [(await running.submit("die")).status for _ in range(3)]
+            assert statuses == [500, 200, 200]
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize("what", ["hang", "die"])
 def test_a_comparison_that_hangs_or_kills_costs_no_caller_and_is_not_made_again(
     tmp_path: Path, what: str

@@ -76,9 +76,6 @@ def test_another_script_is_judged_anew_and_a_death_while_comparing_is_a_refusal(
     verdicts.ready(facts("a"))
     assert verdicts.checking_died(facts("a"), by_others=True) is None
     assert "should another" in caplog.text
-    on = verdicts.told(facts("a"), {"state": "agreed", "rows": 8})
-    assert on is not None
-    assert on.merges
     verdicts.ready(facts("c"))
     crashed = verdicts.checking_died(facts("c"), by_others=False)
     assert crashed is not None
@@ -88,6 +85,25 @@ def test_another_script_is_judged_anew_and_a_death_while_comparing_is_a_refusal(
     assert "died" in no.why
     assert verdicts.checking_died(facts("a"), by_others=True) is None
     assert verdicts.ready(facts("b")).state == "proving"
+    _fill(verdicts)
+    assert verdicts.ready(facts("a")).state == "proving"  # forgotten by now
+
+
+def test_kills_by_others_count_only_while_they_keep_the_proof_from_going_on() -> None:
+    verdicts = Verdicts(8)
+    verdicts.ready(facts())
+    assert verdicts.checking_died(facts(), by_others=True) is None
+    verdicts.told(facts(), {"state": "agreed", "rows": 4})  # by another worker, or the next
+    assert verdicts.checking_died(facts(), by_others=True) is None
+    verdicts.told(facts(), {"state": "agreed", "rows": 8})  # all there is to prove: samples follow
+    for _ in range(5):
+        assert verdicts.checking_died(facts(), by_others=True) is None
+    assert verdicts.ready(facts()).merges
+    no = verdicts.checking_died(facts(), by_others=False)
+    assert no is not None
+    assert not no.merges
+
+
+def _fill(verdicts: Verdicts) -> None:
     for number in range(SCRIPTS):
         verdicts.ready(facts(str(number)))
-    assert verdicts.ready(facts("a")).state == "proving"  # forgotten by now

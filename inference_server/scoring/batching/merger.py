@@ -66,6 +66,8 @@ def choose(script: Script, config: ScoringConfig) -> Merger:
         said = declared(script.module)
     except ValueError as error:
         raise UserScriptError(f"The script cannot be batched as it asks: {error}") from error
+    if said.max_batch_size == 1:
+        return Single("the script asks for max_batch_size=1", script.run)
     merger = _chosen(script, config, said)
     merger.max_batch_size = min(config.max_batch_size, said.max_batch_size or config.max_batch_size)
     merger.reexecute = said.reexecute

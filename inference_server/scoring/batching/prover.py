@@ -64,6 +64,11 @@ class Prover:
         return self.proof.equal_rows > 1
 
     @property
+    def refused(self) -> bool:
+        """Whether none ever may."""
+        return self.proof.state == REFUSED
+
+    @property
     def wants_samples(self) -> bool:
         proof = self.proof
         return proof.state == PROVING or (proof.state == PROVEN and proof.rows < proof.most)
@@ -305,11 +310,11 @@ class Prover:
 
 
 def _request(request: Record) -> Request:
-    return Request(wire.METHODS[request.method & ~wire.LONE], request.query, request.body, request.meta)
+    return Request(wire.METHODS[request.method], request.query, request.body, request.meta)
 
 
 def _sent(request: Record) -> repro.Sent:
-    method = wire.METHODS[request.method & ~wire.LONE]
+    method = wire.METHODS[request.method]
     return repro.Sent(method, request.query, request.meta, bytes(request.body))
 
 
