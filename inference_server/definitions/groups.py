@@ -198,7 +198,8 @@ def written(value: Any, defaults: bool = False) -> dict[str, Any]:
     made = {}
     for item in declarations(type(value)):
         held = getattr(value, item.name)
-        if held is None or (_is_default(held, item, type(value)) and (held == "" or not defaults)):
+        usual = not item.required and _is_default(held, item, type(value))
+        if held is None or (usual and (held == "" or not defaults)):
             continue
         if defaults and hasattr(type(held), "__dataclass_fields__") and not isinstance(held, AssetReference):
             made[item.key] = written(held, defaults)

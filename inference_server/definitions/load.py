@@ -15,8 +15,8 @@ from inference_server.definitions.endpoint import ENDPOINT, EndpointDefinition
 from inference_server.definitions.errors import DefinitionError, Remark
 from inference_server.definitions.groups import Group, inner_groups
 from inference_server.definitions.overrides import applied, put
-from inference_server.definitions.reading import Reading
-from inference_server.definitions.tree import Node, Place, Scalar, Table, tree_of
+from inference_server.definitions.reading import Reading, remark
+from inference_server.definitions.tree import Node, Place, Scalar, Steps, Table, tree_of
 from inference_server.definitions.yaml_file import parsed
 
 Made = TypeVar("Made", EndpointDefinition, DeploymentDefinition)
@@ -32,15 +32,20 @@ class Definition(Generic[Made]):
     """
 
     made: Made
+    source: str  # the file, or what else it comes from
+    places: Mapping[Steps, Place]  # where each field stands
     notes: tuple[Remark, ...] = ()
     refusals: tuple[Remark, ...] = ()
-    places: Mapping[str, str] | None = None  # where each field stands
 
     def for_this_machine(self) -> Made:
         """The definition, to be run here. Raises DefinitionError where it cannot be."""
         if self.refusals:
             raise DefinitionError(self.refusals)
         return self.made
+
+    def error(self, field: Steps, message: str) -> DefinitionError:
+        """What a caller finds wrong with a field, with the place that it stands at."""
+        return DefinitionError([remark(self.places, self.source, field, message)])
 
 
 def read_endpoint(
@@ -107,7 +112,7 @@ def _read(group: Group, check: Callable[[Made, Reading], Made], asked: _Asked, w
         made = check(made, reading)
     if reading.problems:
         raise DefinitionError(reading.problems)
-    return Definition(made, tuple(reading.notes), tuple(reading.refusals))
+    return Definition(made, source, reading.places, tuple(reading.notes), tuple(reading.refusals))
 
 
 def _root(path: Path | None, asked: _Asked, reading: Reading, what: str) -> Table:

@@ -80,13 +80,16 @@ class Reading:
         return None
 
     def _remark(self, steps: Steps, message: str) -> Remark:
-        at = steps
-        while at and at not in self.places:
-            at = at[:-1]
-        place = self.places.get(at, Place(self.source))
-        if not at:
-            place = Place(self.source)
-        return Remark(str(place), spelled(steps), message, place.line)
+        return remark(self.places, self.source, steps, message)
+
+
+def remark(places: Mapping[Steps, Place], source: str, steps: Steps, message: str) -> Remark:
+    """A sentence about a field, at its place, or at that of what it would stand in."""
+    at = steps
+    while at and at not in places:
+        at = at[:-1]
+    place = places[at] if at else Place(source)
+    return Remark(str(place), spelled(steps), message, place.line)
 
 
 def shown(text: object) -> str:

@@ -106,14 +106,24 @@ def test_variables(folder: Path, build: Build) -> None:
         (("score.py\n", "../score.py\n"), "lies outside of the code folder"),
         (("code: .", "code: src"), "deployment.yml:6: code_configuration.code: src does not exist"),
         (("model.joblib", "gone.joblib"), "deployment.yml:4: model.path: gone.joblib does not exist"),
-        (("code_configuration", "code_config"), "has no code_configuration"),
+        (
+            ("code_configuration", "code_config"),
+            "deployment.yml:5: code_config: is no field here, write code_configuration",
+        ),
+        (("code_configuration:\n  code: .\n  scoring_script: score.py\n", ""), "has no code_configuration"),
         (("- numpy", "- ffmpeg"), "environment.conda_file: ffmpeg"),
         (("python=3.12", "python=3.8"), "asks for Python"),
         (("name: blue", "name: {{NAME}}"), "deployment.yml:1"),
         (("name: blue", "name: <NAME>"), "<NAME> is a placeholder"),
         (("name: blue", "name: [blue"), "is no YAML"),
         (("name: blue", "name: blue\nname: green"), "deployment.yml:2: name: stands here twice"),
-        (("  conda_file", "  inference_config: {}\n  conda_file"), "the image is a server of its own"),
+        (
+            (
+                "  conda_file",
+                "  image: a:1\n  inference_config: {scoring_route: {path: /, port: 80}}\n  conda_file",
+            ),
+            "deployment.yml:10: environment.inference_config: the image is a server of its own",
+        ),
         (
             ("- scikit-learn==1.7.2", "- --extra-index-url https://me:pw@example.org/simple"),
             "a user's name or password",
