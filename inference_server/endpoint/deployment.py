@@ -56,7 +56,7 @@ class Deployment:
             self.pool = Pool(spec, self.queue, observer)
             admission = Admission(limits, 1, lambda rows: rows * self.queue.run_seconds, lambda: True)
         self.gate = Gate(self.queue, self.pool, admission, observer.refused)
-        self.submit = self._submit_weighed if spec.batches or admission.limited else self._submit
+        self.submit = self._submit_weighed if admission.limited else self._submit
         if spec.debugged:
             self.submit = self._submit_patient
         self.request_limits = request_limits  # may be another at any moment, as when instances are added
@@ -90,6 +90,8 @@ class Deployment:
         elif not self.queue.admit(request):
             request.resolve(unavailable(FULL))
         else:
+            if self._batches is not None:
+                self._batches.arrived(request, monotonic())
             self.pool.schedule()
 
     def _submit_weighed(self, request: ScoringRequest) -> None:
@@ -108,7 +110,7 @@ class Deployment:
     def _submit_patient(self, request: ScoringRequest) -> None:
         """Under a debugger run() may stand still for long: no deadline holds."""
         request.deadline = 0.0
-        self._submit(request) if self._batches is None else self._submit_weighed(request)
+        self._submit(request)
 
     def _submit_limited(self, request: ScoringRequest) -> None:
         """As a deployment of an endpoint: not more at once than its settings say, nor for longer."""
