@@ -106,7 +106,7 @@ IN_IMAGE := --extra telemetry --extra secrets --extra keyvault
 
 lock: | $(UV)  ## lock the requirements again (UPGRADE=--upgrade takes the newest)
 	$(LOCK) $(UPGRADE) requirements/uv.in -o requirements/uv.txt
-	$(LOCK) $(UPGRADE) --extra azureml --extra telemetry --extra dev --extra plot --extra secrets --extra keyvault --extra storage --extra env pyproject.toml requirements/test.in -o requirements/test.txt
+	$(LOCK) $(UPGRADE) --extra azureml --extra telemetry --extra dev --extra plot --extra secrets --extra keyvault --extra storage --extra env --extra endpoints pyproject.toml requirements/test.in -o requirements/test.txt
 	$(LOCK) -c requirements/test.txt pyproject.toml requirements/serve.in -o requirements/serve.txt
 	$(LOCK) --resolution lowest-direct pyproject.toml -o requirements/floors.txt
 	$(LOCK) -c requirements/test.txt $(UPGRADE) requirements/wheel.in -o requirements/wheel.txt
