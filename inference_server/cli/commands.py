@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -60,6 +60,18 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[Option]:
         value, words = _value(action)
         about = (action.help or "").replace("%%", "%").partition(". ")[0].rstrip(".")
         yield Option(tuple(action.option_strings), about, value, words)
+        if isinstance(action, argparse._SubParsersAction):
+            yield from _of_verbs(action.choices.values())
+
+
+def _of_verbs(parsers: Iterable[argparse.ArgumentParser]) -> Iterator[Option]:
+    """The flags that any of a command's verbs has, each once."""
+    seen: set[tuple[str, ...]] = set()
+    for parser in parsers:
+        for option in _options(parser):
+            if option.names not in seen:
+                seen.add(option.names)
+                yield option
 
 
 def _value(action: argparse.Action) -> tuple[str, tuple[str, ...]]:
