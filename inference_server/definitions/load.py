@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -33,7 +33,7 @@ class Definition(Generic[Made]):
 
     made: Made
     source: str  # the file, or what else it comes from
-    places: Mapping[Steps, Place]  # where each field stands
+    places: Mapping[Steps, Place] = field(repr=False)  # where each field stands
     notes: tuple[Remark, ...] = ()
     refusals: tuple[Remark, ...] = ()
 
@@ -43,14 +43,14 @@ class Definition(Generic[Made]):
             raise DefinitionError(self.refusals)
         return self.made
 
-    def error(self, field: Steps, message: str) -> DefinitionError:
+    def error(self, at: Steps, message: str) -> DefinitionError:
         """What a caller finds wrong with a field, with the place that it stands at."""
-        return DefinitionError([remark(self.places, self.source, field, message)])
+        return DefinitionError([remark(self.places, self.source, at, message)])
 
 
 def read_endpoint(
     path: Path | str | None = None,
-    overrides: Iterable[str] = (),
+    overrides: Iterable[str] | None = (),
     given: Mapping[str, Any] | None = None,
     *,
     values: Mapping[str, Any] | None = None,
@@ -58,17 +58,19 @@ def read_endpoint(
 ) -> Definition[EndpointDefinition]:
     """An endpoint from a YAML file, from `values` (as `written` makes them), or from flags alone.
 
-    `overrides`: what stands after --set. `given`: fields that flags name, by their paths; they win over all.
+    `overrides`: what stands after --set; None where a command has no such flag. `given`: fields that flags name, by their paths; they win over all.
     Relative paths start from the file's folder, without a file from the current one. Raises DefinitionError, and
     InferenceServerError without PyYAML.
     """
-    asked = _Asked(path, tuple(overrides), given or {}, values, checks_paths, True)
+    asked = _Asked(
+        path, None if overrides is None else tuple(overrides), given or {}, values, checks_paths, True
+    )
     return _read(ENDPOINT, endpoint_rules.check, asked, "endpoint")
 
 
 def read_deployment(
     path: Path | str | None = None,
-    overrides: Iterable[str] = (),
+    overrides: Iterable[str] | None = (),
     given: Mapping[str, Any] | None = None,
     *,
     values: Mapping[str, Any] | None = None,
@@ -76,14 +78,16 @@ def read_deployment(
     complete: bool = True,
 ) -> Definition[DeploymentDefinition]:
     """A deployment; see `read_endpoint`. `complete`: whether what every deployment needs must be there."""
-    asked = _Asked(path, tuple(overrides), given or {}, values, checks_paths, complete)
+    asked = _Asked(
+        path, None if overrides is None else tuple(overrides), given or {}, values, checks_paths, complete
+    )
     return _read(DEPLOYMENT, deployment_rules.check, asked, "deployment")
 
 
 @dataclass(frozen=True)
 class _Asked:
     path: Path | str | None
-    overrides: tuple[str, ...]
+    overrides: tuple[str, ...] | None
     given: Mapping[str, Any]
     values: Mapping[str, Any] | None
     checks_paths: bool
@@ -98,11 +102,12 @@ def _read(group: Group, check: Callable[[Made, Reading], Made], asked: _Asked, w
         path.absolute().parent if path else Path.cwd(),
         asked.checks_paths,
         asked.complete,
+        has_set=asked.overrides is not None,
         template=_filled(path),
         elsewhere=_elsewhere(what),
     )
     root = _root(path, asked, reading, what)
-    reading.problems += applied(root, asked.overrides)
+    reading.problems += applied(root, asked.overrides or ())
     for name, value in asked.given.items():
         put(root, tuple(name.split(".")), _tree(value, Place(source)))
     reading.of(root)

@@ -23,6 +23,7 @@ class Reading:
     folder: Path
     checks_paths: bool = True  # whether files that are named must be there
     complete: bool = True  # whether fields that every definition needs must be there
+    has_set: bool = True  # whether --set can help
     problems: list[Remark] = field(default_factory=list)
     notes: list[Remark] = field(default_factory=list)
     refusals: list[Remark] = field(default_factory=list)
@@ -69,13 +70,18 @@ class Reading:
     def text(self, node: Scalar, steps: Steps, free: bool = False) -> str | None:
         """The text of a scalar; None, with a problem, for a placeholder that was never filled in.
 
-        `free`: anything may stand there, so that only `{{NAME}}` counts.
+        `free`: anything may stand there, so that only a `{{NAME}}` that is all of the text counts.
         """
-        found = PLACEHOLDER.search(node.text) or (None if free else _IN_BRACKETS.search(node.text))
+        if free:
+            found = PLACEHOLDER.fullmatch(node.text.strip())
+        else:
+            found = PLACEHOLDER.search(node.text) or _IN_BRACKETS.search(node.text)
         if found is None:
             return node.text
         last = next((str(step) for step in reversed(steps) if isinstance(step, str)), "it")
-        hint = f" ({self.template} beside it has none)" if self.template else f", or --set {spelled(steps)}=…"
+        hint = f", or --set {spelled(steps)}=…" if self.has_set else ""
+        if self.template:
+            hint = f" ({self.template} beside it has none)"
         self.problem(steps, f"{found[0]} is a placeholder, write the {last} it stands for{hint}")
         return None
 

@@ -37,7 +37,7 @@ class DeploymentFile:
         """Read it. Raises DefinitionError."""
         self.path = path
         self.notes: list[str] = []
-        self._read = read_deployment(path, complete=False)
+        self._read = read_deployment(path, overrides=None, complete=False)
         self._made = self._read.made
 
     def recipe(self, base: str = "", tag: str = "", requirements: str = "") -> Recipe:

@@ -31,6 +31,7 @@ def test_values(write: Write) -> None:
             "tags.empty=",
             "tags.equals=a=b",
             "environment_variables.MODE=on",
+            "environment_variables.PROMPT=Dear {{customer}}, <BR>",
             'environment={"image": "x:1", "inference_config": {"scoring_route": {"path": "/a", "port": 80}}}',
             "app_insights_enabled=True",
             "model.type=null",
@@ -38,7 +39,7 @@ def test_values(write: Write) -> None:
     ).made
     assert (made.name, made.instance_count, made.request_settings.request_timeout_ms) == ("demo", 2, 90000)
     assert made.tags == {"cost.center": "0042", "empty": "", "equals": "a=b"}
-    assert made.environment_variables == {"MODE": "on"}
+    assert made.environment_variables == {"MODE": "on", "PROMPT": "Dear {{customer}}, <BR>"}
     assert made.is_container
     assert made.app_insights_enabled
 

@@ -94,6 +94,7 @@ liveness_probe:
         (BLUE, ("instance_count: 1", "app_insights_enabled: maybe"), "got 'maybe', write true or false"),
         (BLUE, ("instance_count: 1", "environment_variables: {a b: c}"), "is no name of a variable"),
         (BLUE, ("instance_count: 1", "environment_variables: {A: {b: c}}"), "environment_variables.A: got names and values, write one text"),
+        (BLUE, ("instance_count: 1", "environment_variables: {A: '{{A}}'}"), "environment_variables.A: {{A}} is a placeholder"),
         (BLUE, ("instance_count: 1", "tags: [a]"), "tags: got a list, write names and values, one pair a line"),
         (BLUE, ("instance_count: 1", "model_mount_path: models"), "got 'models', write an absolute path"),
         (BLUE, ("instance_count: 1", "data_collector: {collections: {a: {}}, sampling_rate: 2}"), "got '2', write a number from 0 to 1"),
@@ -215,6 +216,12 @@ def test_parts(write: Write) -> None:
     part = "code_configuration: {code: model-1/onlinescoring, scoring_script: score.py}"
     assert not read_deployment(write(part), complete=False).notes
     assert problems(read_deployment, write(part)) == ["file.yml: lacks name, write name: …"]
+    with pytest.raises(DefinitionError, match=r"write the name it stands for$"):
+        read_deployment(write("name: <NAME>"), overrides=None, complete=False)
+    made = read_deployment(write(BLUE))
+    assert str(made.error(("code_configuration", "code"), "is empty")).endswith(
+        "file.yml:7: code_configuration.code: is empty"
+    )
 
 
 def test_without_yaml(write: Write) -> None:
