@@ -46,14 +46,8 @@ def _traffic(endpoint: EndpointDefinition, reading: Reading) -> None:
 
 def _written(name: str, field: str, reading: Reading) -> str:
     """A deployment's name as the file has it."""
-    return next(
-        (
-            str(steps[1])
-            for steps in reading.places
-            if steps[:1] == (field,) and str(steps[1:2]).lower() == str((name,))
-        ),
-        name,
-    )
+    there = [str(steps[1]) for steps in reading.places if len(steps) == 2 and steps[0] == field]
+    return next((item for item in there if item.lower() == name), name)
 
 
 def _identity(endpoint: EndpointDefinition, reading: Reading) -> None:

@@ -172,7 +172,7 @@ def group_schema(kind: Group) -> JSON:
         inner = item.kind.schema()
         if not item.required:
             inner = _or_null(inner)
-        if item.shown_default and item.default is not None and not isinstance(item.default, tuple):
+        if not item.required and item.shown_default and isinstance(item.default, (str, int, float)):
             inner["default"] = item.default
         inner["description"] = described_field(item)
         for name in (item.key, *item.aliases):

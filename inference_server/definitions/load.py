@@ -58,9 +58,9 @@ def read_endpoint(
 ) -> Definition[EndpointDefinition]:
     """An endpoint from a YAML file, from `values` (as `written` makes them), or from flags alone.
 
-    `overrides`: what stands after --set; None where a command has no such flag. `given`: fields that flags name, by their paths; they win over all.
-    Relative paths start from the file's folder, without a file from the current one. Raises DefinitionError, and
-    InferenceServerError without PyYAML.
+    `overrides`: what stands after --set; None where a command has no such flag. `given`: fields that flags of their own
+    name, by their paths (`endpoint_name`); they win over all. Relative paths start from the file's folder, without a file
+    from the current one. Raises DefinitionError, and InferenceServerError without PyYAML.
     """
     asked = _Asked(
         path, None if overrides is None else tuple(overrides), given or {}, values, checks_paths, True
@@ -109,7 +109,7 @@ def _read(group: Group, check: Callable[[Made, Reading], Made], asked: _Asked, w
     root = _root(path, asked, reading, what)
     reading.problems += applied(root, asked.overrides or ())
     for name, value in asked.given.items():
-        put(root, tuple(name.split(".")), _tree(value, Place(source)))
+        put(root, tuple(name.split(".")), _tree(value, Place(f"--{name.replace('_', '-')}")))
     reading.of(root)
     _is_the_other(root, reading, what)
     made = group.read(root, (), reading)

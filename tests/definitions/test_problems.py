@@ -208,7 +208,7 @@ def test_stored(beside: Path) -> None:
     assert read_deployment(values=values, checks_paths=False).made.instance_count == 2
     with pytest.raises(DefinitionError, match="the deployment: a set is no value"):
         read_deployment(values={"name": {"blue"}})
-    with pytest.raises(DefinitionError, match="the deployment: instance_count: got '0'"):
+    with pytest.raises(DefinitionError, match="--instance-count: instance_count: got '0'"):
         read_deployment(values=values, given={"instance_count": 0}, checks_paths=False)
 
 
