@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from inference_server.cli import assets
-from inference_server.cli.azure_command import Command, VerbParser
+from inference_server.cli.azure_command import Command, VerbParser, WrongUse
 from inference_server.platform.asset_files import EnvironmentFile, read_asset
 from inference_server.platform.registering import register_environment
 from inference_server.platform.registry import ENVIRONMENT, Asset
@@ -58,6 +58,8 @@ def main(words: Sequence[str]) -> int:
 
 
 def _create(options: Namespace) -> assets.Shown:
+    if not options.file and not options.name:
+        raise WrongUse("give -n NAME and what it is made of, or -f FILE")
     given = assets.given_fields(options, _FIELDS, ("conda_file", "build.path"))
     asked, notes = read_asset(EnvironmentFile, options.file, options.set or (), given)
     assets.say_notes(notes)

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from inference_server.cli import assets
-from inference_server.cli.azure_command import Command, VerbParser
+from inference_server.cli.azure_command import Command, VerbParser, WrongUse
 from inference_server.platform.asset_files import ModelFile, read_asset
 from inference_server.platform.registering import register_model
 from inference_server.platform.registry import MODEL, Asset
@@ -57,6 +57,8 @@ def main(words: Sequence[str]) -> int:
 
 
 def _create(options: Namespace) -> assets.Shown:
+    if not options.file and not (options.name and options.path):
+        raise WrongUse("give -n NAME and -p PATH, or -f FILE")
     given = assets.given_fields(options, {**_FIELDS, "stage": "stage"}, ("path",))
     asked, notes = read_asset(ModelFile, options.file, options.set or (), given)
     assets.say_notes(notes)

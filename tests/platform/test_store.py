@@ -72,9 +72,12 @@ def test_only_one_process_observes_and_an_older_one_writes_no_more(store: Store,
             observer.observe(BLUE, blue.generation, {})
         with pytest.raises(Overtaken, match="does not serve"):
             observer.observe(Name("other"), 1, {})
-    with Store(home) as other, other.observer("shop"):
-        with pytest.raises(Overtaken, match="another process serves"):
-            observer.observe(BLUE, newer.generation, {})
+    with (
+        Store(home) as other,
+        other.observer("shop"),
+        pytest.raises(Overtaken, match="another process serves"),
+    ):
+        observer.observe(BLUE, newer.generation, {})
     assert store.get(BLUE).observed == {"provisioning_state": "Updating"}
     assert store.get(BLUE).settled
     assert [(one.kind, one.state) for one in store.operations(BLUE)] == [

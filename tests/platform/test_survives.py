@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -102,10 +103,10 @@ def test_a_full_disk_is_said_in_one_sentence_and_nothing_is_lost(small_disk: Pat
 
 
 def test_no_room_for_the_first_byte(small_disk: Path) -> None:
-    with (small_disk / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+    with (small_disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(4096))
-    with pytest.raises(StateUnusable, match="the disk of .* is full"):
+    with pytest.raises(StateUnusable, match=r"the disk of .* is full"):
         Store(Home(small_disk / "home"))
 
 
@@ -113,7 +114,7 @@ def test_a_disk_that_is_read_only_is_said_in_one_sentence(small_disk: Path) -> N
     home = Home(small_disk / "home")
     begin(home)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(StateUnusable, match="cannot be written .*AZMLINFSRV_HOME"):
+    with pytest.raises(StateUnusable, match=r"cannot be written .*AZMLINFSRV_HOME"):
         Store(home)
     with pytest.raises(StateUnusable, match="cannot be written"):
         Store(Home(small_disk / "other"))
