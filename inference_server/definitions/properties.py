@@ -39,14 +39,14 @@ class EndpointProperties:
     tls_key: Path | None = declared(None, LocalPath("file"), "Private key of the certificate (PEM).")
     tls_self_signed: bool = declared(False, Switch(), "HTTPS with a certificate that is made here.")
     token_life: int = declared(
-        3600, Whole(60), "How long a token of `aml_token` is good for.", unit="seconds"
+        12 * 3600, Whole(60), "How long a token of `aml_token` is good for.", unit="seconds"
     )
     token_refresh_after: int | None = declared(
         None,
         Whole(1),
         "After how long a new token should be fetched.",
         unit="seconds",
-        default_text="half of its life",
+        default_text="two thirds of its life",
     )
     oidc_issuer: str = declared(
         "",
@@ -60,8 +60,8 @@ class EndpointProperties:
         "The issuer's keys.",
         default_text="what the discovery document says",
     )
-    oidc_scope: str = declared("", Text(), "A scope that those tokens must carry.")
-    oidc_role: str = declared("", Text(), "A role that those tokens must carry; one of the two is needed.")
+    oidc_scope: str = declared("", Text(), "A scope that lets a token in; without it, the role must.")
+    oidc_role: str = declared("", Text(), "A role that lets a token in. One of the two is needed.")
     requests_per_second: int | None = declared(
         None, Whole(1), "More requests than that get 429.", default_text="no limit (Azure's is 500)"
     )
@@ -81,6 +81,11 @@ class EndpointProperties:
         ignored="secrets are read with the credentials of this machine",
     )
     others: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def refresh_after(self) -> int:
+        """Seconds after which a new token should be fetched."""
+        return self.token_life * 2 // 3 if self.token_refresh_after is None else self.token_refresh_after
 
 
 PROPERTIES = Group(EndpointProperties, others=Text(free=True))

@@ -134,6 +134,7 @@ def test_what_an_endpoint_says(write: Write) -> None:
     assert here.auth_mode == "aad_token"
     assert (here.traffic, here.mirror_traffic) == ({"blue": 90, "green": 10}, {"shadow": 10})
     assert (here.properties.port, here.properties.tls_self_signed) == (8443, True)
+    assert (here.properties.token_life, here.properties.refresh_after) == (12 * 3600, 8 * 3600)
     assert here.properties.others == {"cost-center": "0042"}
     assert read_endpoint(write(ENDPOINTS["managed"])).made.traffic is None
     off = read_endpoint(write("name: abc\ntraffic: {blue: 0}")).made
