@@ -8,6 +8,7 @@ from inference_server.batching.company import Company
 from inference_server.batching.queue import Queue
 from inference_server.batching.wait import Wait
 from inference_server.batching.window import Window
+from inference_server.scoring import wire
 
 
 class Hold:
@@ -19,6 +20,7 @@ class Hold:
         self._wait = None if max_delay else Wait(max_rows, seconds)
         self._company = Company()
         self._holding = False
+        self.over = False  # whether those that may leave, as `until` said last, were held until now
 
     @property
     def delay(self) -> float:
@@ -41,11 +43,13 @@ class Hold:
         if self._wait is not None:
             self._wait.learn(now, mean_rows, workers)
             self._window.max_delay = self._wait.delay if self._company.likely else 0.0
+        self.over = False
         if self._window.max_delay:
             leave = self._window.leave(queue, rows, now)
             if leave.at > now:
                 self._holding = True
                 return leave.at
+            self.over = self._holding and leave.reason == wire.DEADLINE
         if self._holding:
             self._holding = False
             self._company.waited(len(queue))

@@ -129,11 +129,14 @@ class BatchPool(Pool):
         workers = [worker for worker in self._workers_in_service() if worker.room()]
         if self._holds(now):  # only those that join what is to be run next anyway leave before that
             workers = [worker for worker in workers if worker.holds_ahead()]
+        held = self._hold.over
         idle = [worker for worker in workers if not worker.in_hand]
         while idle and len(self.queue):
             share = ceil(self._waiting_rows() / len(idle))
             worker = idle.pop()
             self._give(worker, min(share, worker.space().rows), self._max_bytes, True, now)
+            if held:
+                worker.note_held()
         if len(self.queue):
             if len(workers) > 1:
                 workers.sort(key=lambda worker: worker.remaining(now))

@@ -103,6 +103,7 @@ class BatchWorker(Worker):
         self._batch: Batch | None = None  # whose answers are coming in
         self._batch_answers = 0
         self._batch_bytes = 0
+        self._held = 0  # seq of the last request that was held until the wait was over
         self._turned = 0.0  # when it last came to the end of a run() call, as far as the front knows
 
     @property
@@ -156,6 +157,10 @@ class BatchWorker(Worker):
                 self.ahead_rows += rows
                 self._ahead_bytes += size
         super().send(requests, now)
+
+    def note_held(self) -> None:
+        """What it was sent last, when it had nothing, had been held for others to come."""
+        self._held = self._seq
 
     def left(self, request: ScoringRequest) -> None:
         """The caller of a request in hand is gone: it is not run, unless it is running."""
@@ -218,7 +223,12 @@ class BatchWorker(Worker):
     def _told(self, kind: int, seq: int, body: bytes) -> None:
         if kind == wire.BATCH:
             self._turned = monotonic()
-            batch = self._batch = Batch(*wire.BATCH_FACTS.unpack(body))
+            batch = Batch(*wire.BATCH_FACTS.unpack(body))
+            if (
+                seq == self._held and batch.reason == wire.IDLE
+            ):  # the worker took all there was: it cannot know
+                batch = batch._replace(reason=wire.DEADLINE)
+            self._batch = batch
             self._batch_answers, self._batch_bytes = batch.requests, 0
             self._loop.call_soon(self._batch_calls.ran, batch)  # the answers come first
         elif kind == wire.PROOF:

@@ -146,7 +146,7 @@ def test_who_leaves_before_the_call_begins_is_not_run(tmp_path: Path) -> None:
 
 
 def test_those_that_shared_a_crash_are_run_again_alone_and_only_the_one_to_blame_fails(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
         async with pool_of(tmp_path, SCRIPT, **TOGETHER) as running:
@@ -158,6 +158,7 @@ def test_those_that_shared_a_crash_are_run_again_alone_and_only_the_one_to_blame
             assert together == [list(range(10))]
             assert running.again == [10]
             assert len(running.restarts) == 2
+            assert "10 requests shared its run() call: each is run once more, alone" in caplog.text
             # the same body comes again: it takes nobody with it
             running.submit(row(-9, 0.2))
             await until(lambda: [-9] in calls())
@@ -183,13 +184,16 @@ def test_a_crash_of_company_costs_nobody_anything(tmp_path: Path, preload: bool)
     asyncio.run(test())
 
 
-def test_without_re_execution_all_that_shared_the_crash_get_their_error(tmp_path: Path) -> None:
+def test_without_re_execution_all_that_shared_the_crash_get_their_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def test() -> None:
         async with pool_of(tmp_path, SCRIPT, batch_reexecution=False, **TOGETHER) as running:
             await holding(running, 0.2)
             asked = [running.submit(row(number, 0, "die together")) for number in range(6)]
             assert values(await asyncio.gather(*asked)) == [500] * 6
             assert running.again == []
+            assert "6 requests shared its run() call: all of them fail, as was asked for" in caplog.text
 
     asyncio.run(test())
 
@@ -225,6 +229,8 @@ def test_the_window_holds_what_is_not_a_full_batch(tmp_path: Path) -> None:
             began = time.monotonic()
             await asyncio.gather(*[running.submit(row(number)) for number in range(16)])
             assert time.monotonic() - began < 0.13  # full: it does not wait
+            await until(lambda: len(running.batches) == 2)
+            assert [batch.reason for batch in running.batches] == [wire.DEADLINE, wire.FULL]
 
     asyncio.run(test())
 

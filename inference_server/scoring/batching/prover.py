@@ -97,12 +97,11 @@ class Prover:
         return len(self._samples) > 1 and self.proof.next(mixed=True) is not None
 
     def verdict(self, facts: Dict[str, Any]) -> None:
-        """What the workers of this script have found together, from the front."""
+        """What the workers of this script have found together, from the front, which has logged it."""
         if facts["state"] == REFUSED:
             if self.proof.state != REFUSED:
                 self.proof.refuse(str(facts["why"]))
                 self._samples.clear()
-                logger.warning("Requests are not merged: %s", facts["why"])
             return
         self.proof.accept(int(facts.get("rows") or self._merger.max_batch_size))
         self._told_rows = max(self._told_rows, self.proof.rows)

@@ -211,7 +211,7 @@ def test_the_verdict_of_others_holds(front: Start) -> None:
     one.batches.clear()
     one.ask(DIFFERENT[:16])
     assert not merged(one)
-    one.logs("elsewhere it differed")
+    assert [answer.status for answer in one.ask(DIFFERENT[:4], lone=True)] == [200] * 4
 
 
 def test_what_only_fails_in_company_ends_merging(front: Start) -> None:
@@ -314,6 +314,7 @@ def test_a_batch_may_not_be_run_again_when_that_is_asked_for(front: Start, confi
     assert [answer.status for answer in answers] == [500] * 4
     assert one.ask(["calls"])[0].json() == [[1, 2, "bad", 4]]
     assert one.log.count("Traceback") == 1
+    assert "4 requests shared this run() call and get its error" in one.log
 
 
 def test_collected_data_is_each_request_s_own(front: Start) -> None:
