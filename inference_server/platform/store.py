@@ -36,6 +36,7 @@ from inference_server.storage.errors import Stopped
 from inference_server.storage.locks import locked
 
 PORTS = range(5101, 6101)  # of endpoints, unless told otherwise
+OPERATIONS = 100  # of one name that are kept
 
 
 class Store:
@@ -87,7 +88,7 @@ class Store:
             return _found(connection, name)
 
     def operations(self, name: Name) -> list[Operation]:
-        """What was asked for, the newest last; also of what is gone."""
+        """What was asked for lately, the newest last; also of what is gone."""
         query = "SELECT * FROM operations WHERE endpoint = ? AND deployment = ? ORDER BY generation"
         with self.database.reading() as connection:
             return [operation(row) for row in connection.execute(query, (name.endpoint, name.deployment))]
@@ -226,6 +227,11 @@ def _begin(connection: sqlite3.Connection, name: Name, kind: str, generation: in
     connection.execute(
         "INSERT INTO operations (id, endpoint, deployment, kind, generation, state, begun) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (made.id, name.endpoint, name.deployment, kind, generation, made.state, now),
+    )
+    connection.execute(
+        "DELETE FROM operations WHERE endpoint = ? AND deployment = ? AND generation < (SELECT generation FROM operations "
+        "WHERE endpoint = ? AND deployment = ? ORDER BY generation DESC LIMIT 1 OFFSET ?)",
+        (name.endpoint, name.deployment, name.endpoint, name.deployment, OPERATIONS - 1),
     )
     return made
 
