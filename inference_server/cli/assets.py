@@ -22,6 +22,7 @@ from inference_server.platform.registry import Asset, Key, Registry
 from inference_server.platform.snapshots import Taking
 from inference_server.platform.store import Store
 from inference_server.settings import load
+from inference_server.settings.read import whole
 
 LOCAL = "local"  # stands in ids for the resource group and the workspace that nobody named
 Shown = dict[str, Any]
@@ -34,7 +35,7 @@ def add_verbs(command: Command, kind: str, show_one: ShowOne) -> None:
     listing.add_argument(
         "-n", "--name", metavar="NAME", help="List the versions of this one, the newest first."
     )
-    listing.add_argument("-r", "--max-results", type=int, metavar="N", help="Not more than so many.")
+    listing.add_argument("-r", "--max-results", type=_number, metavar="N", help="Not more than so many.")
     group = listing.add_mutually_exclusive_group()
     group.add_argument("--include-archived", action="store_true", help="Also what is archived.")
     group.add_argument("--archived-only", action="store_true", help="Only what is archived.")
@@ -153,6 +154,13 @@ def _add_choice(parser: VerbParser) -> None:
     group.add_argument("-v", "--version", metavar="VERSION", help="The version.")
     group.add_argument("-l", "--label", metavar="LABEL", help="The version with this label, such as latest.")
     _add_registry(parser)
+
+
+def _number(text: str) -> int:
+    try:
+        return whole(1)(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def _key(kind: str, options: Namespace) -> Key:

@@ -103,6 +103,9 @@ class Command:
             return fail(verb.prog, f"{error}; see {verb.prog} --help", WRONG_USE)
         except InferenceServerError as error:
             return fail(verb.prog, error, error.exit_code)
+        except BrokenPipeError:  # who reads us has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except KeyboardInterrupt:
             return _interrupted()
         finally:

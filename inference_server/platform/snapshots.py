@@ -90,9 +90,9 @@ def incoming(home: Home) -> Iterator[Path]:
 def _sweep(folder: Path) -> None:
     at_once = Event()
     at_once.set()
-    for left in [path for path in folder.iterdir() if path.suffix != ".lock"]:
-        with suppress(Stopped, OSError), locked(left.with_name(f"{left.name}.lock"), at_once):
-            shutil.rmtree(left, ignore_errors=True)
+    for name in {path.stem for path in folder.iterdir()}:
+        with suppress(Stopped, OSError), locked(folder / f"{name}.lock", at_once):
+            shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def put_in_place(taken: Path, place: Path) -> None:
