@@ -10,6 +10,7 @@ from inference_server.batching.admission import Admission, Limits
 from inference_server.batching.queue import Deadlines, Queue
 from inference_server.endpoint.gate import FULL, Gate
 from inference_server.endpoint.limits import RequestLimits, too_many
+from inference_server.endpoint.timeouts import Timeouts
 from inference_server.lifecycle import ServerState
 from inference_server.messages import (
     DONE,
@@ -66,6 +67,7 @@ class Deployment:
         self._debugged = spec.debugged
         self.draining = False
         self._deadlines = Deadlines()
+        self._timeouts = Timeouts(self._time_out)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0  # monotonic seconds
         self._loop = asyncio.get_running_loop()
@@ -116,12 +118,12 @@ class Deployment:
         """As a deployment of an endpoint: not more at once than its settings say, nor for longer."""
         limits = self.request_limits
         if limits is not None:
-            if self.in_flight() >= limits.most_in_flight:
+            in_flight = self.in_flight()
+            if in_flight >= limits.most_in_flight:
                 request.resolve(too_many(limits))
                 return
-            if limits.timeout:
-                until = request.arrived + limits.timeout
-                request.deadline = min(request.deadline, until) if request.deadline else until
+            if limits.timeout and not self._debugged:
+                self._timeouts.add(request, limits.timeout, in_flight)
         self._take(request)
 
     def in_flight(self) -> int:
@@ -186,10 +188,13 @@ class Deployment:
     def _expire(self) -> None:
         self._timer = None
         for request in self._deadlines.expired(monotonic()):
-            state = request.state
-            request.resolve(too_late())
-            self._not_wanted(request, state)
+            self._time_out(request)
         self._set_timer()
+
+    def _time_out(self, request: ScoringRequest) -> None:
+        state = request.state
+        request.resolve(too_late())
+        self._not_wanted(request, state)
 
     # ------------------------------------------------------------ health
 
@@ -233,3 +238,4 @@ class Deployment:
         self._refuse_waiting(DRAINING)
         await self.pool.stop(max(0.0, end - monotonic()))
         self._refuse_waiting(DRAINING)  # what a worker gave back when it was ended
+        self._timeouts.close()

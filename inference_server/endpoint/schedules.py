@@ -119,7 +119,7 @@ def _clock(option: str, text: str) -> time:
 
 def _date(option: str, text: str, zone: ZoneInfo) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(re.sub("[Zz]$", "+00:00", text))  # which Python 3.10 does not know
     except ValueError:
         raise BadArgument(f"{option}: {text!r} is no date: write 2026-12-24 or 2026-12-24T18:00") from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
