@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import Namespace, _ArgumentGroup
+from argparse import SUPPRESS, ArgumentTypeError, Namespace, _ArgumentGroup
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
