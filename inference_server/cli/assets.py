@@ -71,10 +71,7 @@ def add_create_flags(parser: VerbParser, what: str) -> _ArgumentGroup:
         help="Change a field of the file, such as tags.team=search.",
     )
     _add_registry(parser)
-    for ignored in ("--datastore",):
-        parser.add_argument(
-            ignored, metavar="NAME", help="Does nothing here: files are kept on this machine."
-        )
+    parser.add_argument("--datastore", metavar="NAME", help=SUPPRESS)  # files are kept on this machine
     return group
 
 
