@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_server.platform.errors import StateUnusable
+from inference_server.platform.errors import Overtaken, StateUnusable
 from inference_server.platform.home import Home
 from inference_server.platform.records import Name
 from inference_server.platform.store import OPERATIONS, Store
@@ -118,3 +118,32 @@ def test_a_disk_that_is_read_only_is_said_in_one_sentence(small_disk: Path) -> N
         Store(home)
     with pytest.raises(StateUnusable, match="cannot be written"):
         Store(Home(small_disk / "other"))
+
+
+_SERVE = """
+import sys
+from pathlib import Path
+from inference_server.platform.home import Home
+from inference_server.platform.store import Store
+with Store(Home(Path(sys.argv[1]))) as store, store.observer("shop"):
+    print("serves", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_server_that_is_killed_is_followed_by_another_at_once(home: Home) -> None:
+    begin(home)
+    command = [sys.executable, "-c", _SERVE, str(home.folder)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"serves\n"
+    with Store(home) as store:
+        with pytest.raises(Overtaken, match="another process serves"), store.observer("shop"):
+            pass
+        process.kill()
+        process.communicate(timeout=10)
+        with store.observer("shop") as observer:
+            found = store.get(SHOP)
+            observer.observe(SHOP, found.generation, {"provisioning_state": "Succeeded"})
+            observer.finish(SHOP, found.generation)
+        assert store.get(SHOP).settled
