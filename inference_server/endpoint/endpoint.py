@@ -71,7 +71,7 @@ class Endpoint:
         else:
             self.submit = self._submit_nowhere if not self._turns.sequence else self._submit_by_traffic
             self.refusal = self._refusal_of_all
-        if self.copies is not None:
+        if self.copies is not None and self._turns.sequence:
             self._submit_original, self.submit = self.submit, self._submit_mirrored
 
     def _submit_by_traffic(self, request: ScoringRequest) -> None:

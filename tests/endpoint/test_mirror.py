@@ -137,5 +137,9 @@ def test_a_mirror_that_hangs_delays_nobody_and_streams_are_read_to_their_end(
             assert copies.percent == 25
             Path("green.go").touch()
             await until(lambda: copies.in_flight == 0)
+            endpoint.set_traffic(Traffic.of({}))
+            sent = copies.sent
+            assert [await calls.ask() for _ in range(20)] == [404] * 20  # what nobody answers is not copied
+            assert copies.sent == sent
 
     in_a_loop(test)
