@@ -12,7 +12,7 @@ from inference_server.scoring import errors, wire
 from inference_server.scoring.batching.caps import Caps, release, too_big
 from inference_server.scoring.batching.cuts import Cuts
 from inference_server.scoring.batching.merger import ROWS, Merger
-from inference_server.scoring.batching.payload import Payload
+from inference_server.scoring.batching.payload import NotSplittable, Payload, described
 from inference_server.scoring.batching.poison import Fingerprints, Parts
 from inference_server.scoring.batching.prover import Prover
 from inference_server.scoring.channel import Channel, FrontGone, Record, record
@@ -218,11 +218,17 @@ class BatchCalls(Worker):
             logger.warning(
                 "A run() call for %d requests failed (%s). They were run again in parts: %d failed alone.",
                 len(items),
-                errors.describe_failure(error)[0],
+                described(error),
                 faults,
             )
             if not faults and self._prover is not None and not isinstance(error, ScoringTimeout):
                 self._prover.fails_merged(items[0][1].key, error)
+
+    def _log_failure(self, error: BaseException) -> None:
+        if isinstance(error, NotSplittable):  # one line says all: a traceback would show our own code only
+            logger.error("Encountered Exception: %s", error)
+        else:
+            super()._log_failure(error)
 
     def _fail_all(self, items: Sequence[Item], error: BaseException) -> None:
         """One account in the log, an error for each."""

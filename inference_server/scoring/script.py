@@ -80,6 +80,11 @@ class Script:
         else:
             self.user_run = _callable(self.module, "run", file)
         logger.info("Found user script at %s", file)
+        if batch is not None and config.max_batch_size < 2:
+            logger.info(
+                "%s() takes several requests at once where --max_batch_size allows more than 1",
+                getattr(batch, "__name__", "run_batch"),
+            )
         self.parameters = _parameters(self.user_run)
         self.mode = _mode(self.user_run)
         self.swaggers = {}

@@ -151,11 +151,14 @@ class Worker:
 
     def _tell_failure(self, seq: int, error: BaseException) -> None:
         """The whole story goes to the log, and to the exporters; the caller sees a fixed text."""
-        logger.error("%s", errors.failure_log(error))
+        self._log_failure(error)
         if self.config.app_insights_enabled:
             self._tell(seq, lambda: records.of_exception(error))
         if self.config.tells_failures:
             self._tell(seq, lambda: records.of_failure(error))
+
+    def _log_failure(self, error: BaseException) -> None:
+        logger.error("%s", errors.failure_log(error))
 
     def _tell(self, seq: int, made: Callable[[], Dict[str, Any]]) -> None:
         """Give the front's exporters what `made` returns; where it fails, that is logged and the request goes on."""

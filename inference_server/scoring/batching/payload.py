@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Hashable, NamedTuple
 
+from inference_server.scoring.errors import describe_failure
+
 
 class Payload(NamedTuple):
     """One request that may share a run() call with others of the same `key`."""
@@ -16,3 +18,8 @@ class Payload(NamedTuple):
 
 class NotSplittable(Exception):
     """A result that cannot be cut into one per request. The text is the reason, one sentence."""
+
+
+def described(error: BaseException) -> str:
+    """Why a merged call failed, in one line."""
+    return str(error) if isinstance(error, NotSplittable) else describe_failure(error)[0]

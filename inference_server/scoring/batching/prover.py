@@ -7,14 +7,14 @@ import logging
 from time import monotonic, perf_counter
 from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Set, Tuple
 
-from inference_server.scoring import errors, wire
+from inference_server.scoring import wire
 from inference_server.scoring.answer import Answer
 from inference_server.scoring.batching import repro
 from inference_server.scoring.batching.caps import release, too_big
 from inference_server.scoring.batching.company import Company
 from inference_server.scoring.batching.compare import difference
 from inference_server.scoring.batching.merger import Merger
-from inference_server.scoring.batching.payload import Payload
+from inference_server.scoring.batching.payload import Payload, described
 from inference_server.scoring.batching.proof import AGAIN, PROVEN, PROVING, REFUSED, Proof
 from inference_server.scoring.batching.samples import Sample, Samples
 from inference_server.scoring.channel import Channel, FrontGone, Record, record
@@ -109,7 +109,9 @@ class Prover:
     def fails_merged(self, key: Hashable, failed: BaseException) -> None:
         """A merged call for callers failed, and each of its requests succeeded alone."""
         if self.company.fails(key):
-            self._refuse(f"merged calls fail ({_said(failed)}), though none of their requests fails alone")
+            self._refuse(
+                f"merged calls fail ({described(failed)}), though none of their requests fails alone"
+            )
 
     # ------------------------------------------------------------ comparing
 
@@ -244,7 +246,7 @@ class Prover:
             return
         self.proof.wasted(spent)
         if self.company.fails(chosen[0].key):
-            why = f"run() failed on the rows of two requests at once: {_said(error)}"
+            why = f"run() failed on the rows of two requests at once: {described(error)}"
             sent = [_sent(sample.record) for sample in chosen]
             self._refuse(why, repro.Mismatch(why, sent, 0, chosen[0].answer, None))
         self._samples.discard(chosen)
@@ -315,7 +317,3 @@ def _request(request: Record) -> Request:
 def _sent(request: Record) -> repro.Sent:
     method = wire.METHODS[request.method]
     return repro.Sent(method, request.query, request.meta, bytes(request.body))
-
-
-def _said(error: BaseException) -> str:
-    return errors.describe_failure(error)[0]

@@ -354,6 +354,17 @@ def test_a_wrong_length_counts_as_a_raise(front: Start) -> None:
     answers = one.ask([1, 2, "short", 4, 5])
     assert [answer.status for answer in answers] == [200, 200, 500, 200, 200]
     assert [answer.json() for answer in answers if answer.status == 200] == [1, 2, 4, 5]
+    assert (
+        "Encountered Exception: wrong length: the batch function returned 0 results for 1 items\n" in one.log
+    )
+    assert "NotSplittable" not in one.log
+
+
+def test_a_batch_function_is_told_of_when_batching_is_off(front: Start) -> None:
+    assert (
+        "run_batch() takes several requests at once where --max_batch_size"
+        in front(ITEMS, max_batch_size=1).log
+    )
 
 
 def test_a_call_that_takes_too_long_is_run_again_one_by_one(front: Start) -> None:
