@@ -46,6 +46,8 @@ def serving(script_file: str, development: bool) -> None:
 class UserScriptError(Exception):
     """The script is at fault. `summary` is one line with the place in the user's file, `detail` the traceback."""
 
+    missing = False  # there is no such script: the summary says all, what was raised is of our own making
+
     def __init__(self, text: str, summary: str = "", detail: str = "") -> None:
         super().__init__(text)
         self.summary = summary or text

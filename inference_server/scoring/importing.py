@@ -127,11 +127,13 @@ def _import_default(app_root: str) -> ModuleType:
         logger.error("Expected script to be found in PYTHONPATH: %s", sys.path)
         if os.path.isdir(app_root):
             logger.error("Current contents of AML_APP_ROOT: %s", sorted(os.listdir(app_root)))
-        raise UserScriptError(
+        failed = UserScriptError(
             "No score script found. Expected score script main.py.",
             f"No score script found: there is no main.py in {os.path.abspath(app_root)}. "
             "Name the script with --entry_script.",
-        ) from error
+        )
+        failed.missing = True
+        raise failed from error
     except BaseException as error:
         raise _import_failed(error) from error
 
@@ -142,4 +144,5 @@ def _import_failed(error: BaseException, file: str = "") -> UserScriptError:
         logger.error("No such file or directory.")
         wrong = "is a directory" if os.path.isdir(file) else "does not exist"
         failed.summary = f"The entry script {file} {wrong}. Give the path of score.py with --entry_script."
+        failed.missing = True
     return failed

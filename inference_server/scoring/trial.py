@@ -58,7 +58,7 @@ def main(argv: List[str]) -> int:
         script = load(config)
         script.init()
     except errors.UserScriptError as error:
-        caused = error.__cause__ is not None
+        caused = error.__cause__ is not None and not error.missing
         failure = Failure.of(error) if caused else Failure(error.summary, None, "")
         _say(answers, event="failed", summary=error.summary, **_failure_facts(failure))
         return FAILED_EXIT

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +121,19 @@ def test_a_script_that_does_not_load_ends_with_3(run: Run, script: str, said: st
     assert ran.code == 3
     assert ran.out.startswith("score.py  cannot be loaded\n")
     assert said in ran.out
+
+
+def test_a_script_that_is_not_there_is_said_in_a_sentence(run: Run, tmp_path: Path) -> None:
+    for words, name, said in (
+        (["--entry_script", "nope.py"], "nope.py", f"The entry script {tmp_path}/nope.py does not exist."),
+        (["--entry_script", "."], ".", f"The entry script {tmp_path} is a directory."),
+        ([], "main.py", f"No score script found: there is no main.py in {tmp_path}."),
+    ):
+        ran = run(None, *words)
+        assert ran.code == 3
+        assert ran.out.startswith(f"{name}  cannot be loaded\n  {said} ")
+        assert ran.out.endswith("with --entry_script.\n")
+        assert "Error" not in ran.out
 
 
 def test_without_a_request_the_scripts_own_sample_is_sent(run: Run) -> None:
