@@ -140,11 +140,16 @@ def _read(path: str) -> list[Recorded]:
     try:
         if not os.path.isdir(path):
             return [read(path)]
-        found = read_folder(path)
+        found, unreadable = read_folder(path)
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror}") from None
     except NotRecorded as error:
         raise Unusable(f"{path} is neither a recorded request nor a mismatch file: {error}") from None
+    if unreadable:
+        terminal = Terminal(sys.stderr)
+        of_how_many = f"{len(unreadable)} file{'s' * (len(unreadable) != 1)} in {path}"
+        note = f"passed over {of_how_many}, no whole request: {unreadable[0]}"
+        terminal.say(terminal.paint(note + ", …" * (len(unreadable) > 1), "yellow"))
     if not found:
         raise Unusable(f"the folder {path} holds no recorded requests; a server keeps them with --record")
     return found

@@ -136,20 +136,26 @@ def read(file: str) -> Recorded:
         return decode(opened.read(), file)
 
 
-def read_folder(folder: str) -> list[Recorded]:
+def read_folder(folder: str) -> tuple[list[Recorded], list[str]]:
     """The requests in `folder`: those that failed first, each kind by its time. Other files are passed over.
 
-    Raises OSError.
+    Also, one line each: files that have the name of a recorded request and cannot be read. Raises OSError.
     """
-    found = []
+    found, unreadable = [], []
     for name in sorted(os.listdir(folder)):
         if not name.endswith(SUFFIX) or name.startswith("."):
             continue
+        file = os.path.join(folder, name)
         try:
-            found.append(read(os.path.join(folder, name)))
-        except (NotRecorded, FileNotFoundError):  # not ours, or it has made room for a newer one
+            found.append(read(file))
+        except FileNotFoundError:  # it has made room for a newer one
             continue
-    return sorted(found, key=lambda one: (not one.failed, one.recorded))
+        except NotRecorded as error:
+            if name.startswith((f"{FAILED}-", f"{GOOD}-")):
+                unreadable.append(f"{file}: {error}")
+        except OSError as error:
+            unreadable.append(f"{file}: {error.strerror}")
+    return sorted(found, key=lambda one: (not one.failed, one.recorded)), unreadable
 
 
 def _decoded(facts: Mapping[str, Any], file: str) -> Recorded:

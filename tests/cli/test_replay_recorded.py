@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +150,20 @@ def test_folders_and_scripts_that_are_of_no_use(
     (tmp_path / "score.py").unlink()
     assert main(["replay", "kept"]) == 2
     assert "say where it is now with --entry_script" in capsys.readouterr().err
+
+
+def test_a_damaged_file_is_said_and_the_others_are_sent(
+    keep: Keep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep({"x": 1}, 200, {"double": 2})
+    (tmp_path / "kept" / "failed-1.json").write_text('{"half":')
+    (tmp_path / "kept" / "notes.json").write_text("{}")  # somebody's own
+    main(["replay", "kept", "--json"])
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)["requests"]) == 1
+    said = f"passed over 1 file in kept, no whole request: {os.path.join('kept', 'failed-1.json')}: Expecting value"
+    assert captured.err.startswith(said)
+    assert captured.err.count("\n") == 1
 
 
 def test_headers_travel_but_for_those_that_were_redacted(

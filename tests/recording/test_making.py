@@ -95,7 +95,11 @@ def test_a_folder_is_read_with_what_failed_first(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
     (tmp_path / "other.json").write_text("{}")
     (tmp_path / ".unfinished-1").write_text("{")
-    found = read_folder(str(tmp_path))
+    damaged = tmp_path / "failed-20260131T091502.417000Z-500-9dde1c47.json"
+    damaged.write_bytes(b"\xff{")
+    found, unreadable = read_folder(str(tmp_path))
+    assert len(unreadable) == 1  # other.json is not ours
+    assert unreadable[0].startswith(f"{damaged}: ")
     assert [one.recorded[17:19] for one in found] == ["02", "03", "01"]
     assert [one.kind for one in found] == ["failed", "failed", "good"]
 
