@@ -40,7 +40,7 @@ def head(plan: Plan) -> list[str]:
         lines += [f"  {letter}  {url}" for letter, url in zip(SERVERS, urls, strict=True)]
     closed = [str(pace.callers) for pace in plan.paces if isinstance(pace, Closed)]
     opened = [rate(pace.rate) for pace in plan.paces if isinstance(pace, Open)]
-    how = [f"closed loop, {' / '.join(closed)} callers"] if closed else []
+    how = [f"closed loop, {' / '.join(closed)} caller{'s' * (closed != ['1'])}"] if closed else []
     how += [f"open loop, {' / '.join(opened)} requests a second"] if opened else []
     each = f"{plan.requests:,} requests or {plan.duration:g} s" if plan.requests else f"{plan.duration:g} s"
     return [*lines, f"{'; '.join(how)}; {each} each, after {plan.warm_up:g} s of warm-up", ""]

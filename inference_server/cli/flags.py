@@ -44,7 +44,9 @@ class _Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         from inference_server.cli.commands import summaries  # all of them are imported for it
 
-        commands = "".join(f"  {name:11} {about}\n" for name, about in summaries().items())
+        known = summaries()
+        width = max(map(len, known))
+        commands = "".join(f"  {name:{width}}  {about}\n" for name, about in known.items())
         self.epilog = f"{_EXAMPLES}{commands}\n{_MORE}"
         return super().format_help()
 

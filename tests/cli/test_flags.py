@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from inference_server import __version__
-from inference_server.cli import main
+from inference_server.cli import COMMANDS, main
 from inference_server.cli.flags import parse
 from inference_server.settings import DECLARED
 
@@ -104,5 +105,8 @@ def test_help_and_version_end_with_0(capfd: pytest.CaptureFixture[str]) -> None:
         < out.index("--host")
     )
     assert "--rest" not in out
+    listed = re.findall(r"^  (\S+ +)\S", out.partition("--help):\n")[2], re.MULTILINE)
+    assert {column.strip() for column in listed} == set(COMMANDS)
+    assert len({len(column) for column in listed}) == 1  # one column, whatever the longest name
     assert main(["--version"]) == 0
     assert capfd.readouterr().out == f"azmlinfsrv {__version__}\n"
