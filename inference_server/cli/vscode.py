@@ -11,7 +11,7 @@ from inference_server.cli.command import Parser, fail
 from inference_server.cli.terminal import Terminal
 from inference_server.editor.jsonc import NotJson
 from inference_server.editor.merge import merged
-from inference_server.editor.vscode import FILES, File, Project
+from inference_server.editor.vscode import FILES, IMAGE, File, Project
 from inference_server.errors import InferenceServerError, SettingsError
 from inference_server.settings import Settings, load
 
@@ -37,7 +37,9 @@ def parser() -> Parser:
         "folder", nargs="?", default=".", metavar="FOLDER", help="The project. Default: this folder."
     )
     made.add_argument(
-        "--image", default="azmlinfsrv:latest", help="Image of the container. Default: azmlinfsrv:latest."
+        "--image",
+        default=IMAGE,
+        help=f"Image of the container. Default: {IMAGE}, which make images IMAGES=devcontainer builds.",
     )
     made.add_argument(
         "--force", action="store_true", help="Replace configurations and tasks of ours that were changed."

@@ -9,6 +9,7 @@ from typing import Any
 from inference_server.editor.merge import Identities
 
 DEBUG_PORT = 5678
+IMAGE = "azmlinfsrv-devcontainer:latest"  # images/devcontainer: the server, debugpy, watchfiles, pytest, git
 APP_ROOT = "/var/azureml-app"  # where Azure ML's containers have the code
 _ROOT = "${workspaceFolder}"
 _PYTHON = "${command:python.interpreterPath}"  # the interpreter that was chosen in the editor
@@ -26,7 +27,7 @@ class Project:
     requirements: str = ""
     port: int = 5001
     debug_port: int = DEBUG_PORT
-    image: str = "azmlinfsrv:latest"
+    image: str = IMAGE
     python: str = ""  # of the script, where it is not the editor's
 
     def flags(self) -> list[str]:

@@ -54,7 +54,8 @@ def test_a_new_project(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Non
     assert debug["args"] == [*serve["args"], "--debug", "--debug_port", "6000"]
     assert test["args"][2:] == ["test", "--entry_script", "src/score.py", "-r", "sample-request.json"]
     devcontainer = read(FILES[2])
-    assert devcontainer["image"] == "azmlinfsrv:latest"
+    assert devcontainer["image"] == "azmlinfsrv-devcontainer:latest"
+    assert Path(__file__).parents[2].joinpath("images", "devcontainer", "Dockerfile").is_file()
     assert devcontainer["forwardPorts"] == [8080]
     assert devcontainer["containerEnv"] == {"AZUREML_MODEL_DIR": "/var/azureml-app/model"}
     assert devcontainer["postCreateCommand"] == "pip install -r requirements.txt"
