@@ -104,10 +104,13 @@ def _pairs(made: Parser, words: Sequence[str]) -> list[tuple[str, str]]:
     if len(words) % 2:
         made.error(f"{words[-1]!r} has no DEST: give a folder for each SRC")
     pairs = list(zip(words[::2], words[1::2], strict=True))
-    folders = [os.path.realpath(os.path.expanduser(folder)) for _, folder in pairs]
+    for source, destination in pairs:
+        if not destination.strip():  # a variable that is not set; as a path it would be the shell's own folder
+            made.error(f"the DEST of {source!r} is empty: give a folder")
+    folders = [Path(os.path.realpath(os.path.expanduser(folder))) for _, folder in pairs]
     for place, folder in enumerate(folders):
         for other in folders[:place]:
-            if os.path.commonpath([folder, other]) in (folder, other):
+            if folder.is_relative_to(other) or other.is_relative_to(folder):
                 made.error(f"{folder} and {other} lie in each other: give folders that do not")
     return pairs
 

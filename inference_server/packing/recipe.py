@@ -32,6 +32,7 @@ _WORDS_OF_SECRETS = frozenset(
     ]
 )
 _REFERENCE = re.compile(r"\$\{\{.*\}\}", re.DOTALL)
+_IMAGE = re.compile(r"[A-Za-z0-9][\w.:/@+-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -76,6 +77,14 @@ class Recipe:
     labels: tuple[tuple[str, str], ...] = ()
     left_out: tuple[str, ...] = ()  # variables that must be given when the image is run
     notes: tuple[str, ...] = field(default=(), compare=False)  # what a person should know, one sentence each
+
+    def __post_init__(self) -> None:
+        """Raises PackingError for names of images that no engine would take, before anything is written."""
+        for image in (self.tag, self.base):
+            if not _IMAGE.fullmatch(image):
+                raise PackingError(
+                    f"{image!r} is no name of an image: write one such as iris:7 or host:5000/team/iris:7"
+                )
 
     @property
     def pythons(self) -> tuple[tuple[int, int], ...]:

@@ -25,6 +25,8 @@ from inference_server.storage.listing import Listing, list_files
 from inference_server.storage.manifest import Manifest
 from inference_server.storage.progress import in_bytes
 from inference_server.storage.source import Changed, Cut, Source, SourceError
+from inference_server.storage.sources.address import scheme
+from inference_server.storage.sources.local import local_path
 from inference_server.storage.space import require_space
 from inference_server.storage.store import Evicted, Store
 
@@ -57,6 +59,7 @@ def bring(address: str, destination: str, open_source: Callable[[str], Source], 
     source = open_source(address)
     try:
         to = Destination(destination)
+        _refuse_into_itself(address, to.folder)
         waits = f"{to.folder} is being filled by another process: waiting for it"
         with to.held(work.stop, lambda: work.progress.say(waits)):
             return _Bringing(source, to, work, began).bring()
@@ -64,6 +67,15 @@ def bring(address: str, destination: str, open_source: Callable[[str], Source], 
         raise cannot_write(destination, error) from error
     finally:
         source.close()
+
+
+def _refuse_into_itself(address: str, to: Path) -> None:
+    """Raises DestinationError for a folder in its own source: it would hold itself, once more with every run."""
+    if scheme(address) not in ("", "file"):
+        return
+    folder = Path(os.path.realpath(os.path.expanduser(local_path(address))))
+    if to.is_relative_to(folder) and folder.is_dir():
+        raise DestinationError(f"{to} lies in its own source {folder}: choose a folder outside it")
 
 
 class _Bringing:

@@ -65,6 +65,15 @@ def test_a_script_alone(folder: Path, build: Build) -> None:
     assert "docker build -t x:2" in ran.stdout
 
 
+@pytest.mark.parametrize("flag", ["--tag", "--base"])
+def test_a_name_that_is_none_of_an_image(folder: Path, build: Build, flag: str) -> None:
+    for name in ("my image", "x\nRUN id", "-x", ":7"):
+        ran = build("--output", "out", f"{flag}={name}")
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert f"{name!r} is no name of an image" in ran.stderr
+        assert not (folder / "out").exists()
+
+
 def test_a_model_that_lies_elsewhere(folder: Path, build: Build) -> None:
     """It is not fetched for an image; the script will look for it where it is brought to."""
     text = DEPLOYMENT.replace("path: model.joblib", "path: az://models/iris\n  name: iris\n  version: 3")

@@ -66,6 +66,7 @@ def test_one_that_fails_is_one_line_and_the_others_are_done(here: Here, code: Pa
         (["a", "b", "c"], "'c' has no DEST"),
         (["a", "b", "c", "b/d"], "lie in each other"),
         (["a", "b", "c", "b"], "lie in each other"),
+        (["a", "b", "c", ""], "the DEST of 'c' is empty"),
         ([], "the following arguments are required"),
         (["a", "b", "--part-size", "many"], "expects a size in bytes"),
         (["a", "b", "--connections", "0"], "expects a whole number from 1"),

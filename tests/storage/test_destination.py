@@ -80,6 +80,17 @@ def test_what_others_put_there_is_not_lost(here: Here, source: Path) -> None:
         here.bring(source, here.dest / "new.txt")
 
 
+def test_a_folder_is_not_brought_into_itself(here: Here, source: Path) -> None:
+    before = content(source)
+    for dest in (source, source / "copy", source / "deep" / "copy"):
+        with pytest.raises(DestinationError, match="lies in its own source"):
+            here.bring(source, dest)
+    assert content(source) == before
+    assert not [path for path in here.root.rglob("*") if "azmlinfsrv" in path.name]
+    here.bring(source / "model.bin", source / "beside")  # a file has no inside
+    assert content(source / "beside") == {"model.bin": FIRST["model.bin"]}
+
+
 def test_what_was_changed_there_is_restored(here: Here, source: Path) -> None:
     here.bring(source)
     path = here.dest / "model.bin"

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 from inference_server.storage.source import Entry, SourceError
 
 _SUM = re.compile(r"#(?:sha256=(?P<sha256>[0-9a-fA-F]{64})|md5=(?P<md5>[0-9a-fA-F]{32}))$")
+_SUM_OF_ANY_FORM = re.compile(r"#(?i:md5|sha-?[0-9]*)=[^#/]*$")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\models is a path
 # Of a query, what is a right to read and not part of what is read. A renewed right is the same address.
 _RIGHT = re.compile(
@@ -32,9 +33,16 @@ class Checksum:
 
 
 def checksum(address: str) -> tuple[str, Checksum]:
-    """The address without the checksum at its end, and the checksum."""
+    """The address without the checksum at its end, and the checksum.
+
+    Raises SourceError for one that cannot be checked: left out in silence, it would pass for one that was.
+    """
     match = _SUM.search(address)
     if match is None:
+        if wrong := _SUM_OF_ANY_FORM.search(address):
+            raise SourceError(
+                f"{printable(wrong[0])} is no checksum: #sha256= and 64 hexadecimal digits, or #md5= and 32, are"
+            )
         return address, Checksum()
     sha256, md5 = match["sha256"] or "", match["md5"] or ""
     return address[: match.start()], Checksum(bytes.fromhex(sha256), bytes.fromhex(md5))

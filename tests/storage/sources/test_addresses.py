@@ -35,10 +35,16 @@ def test_a_query_that_decides_what_is_read_is_part_of_what_is_said() -> None:
 def test_a_checksum_is_taken_from_the_end_of_an_address() -> None:
     plain, checksum = addresses.checksum(f"s3://bucket/key#1#sha256={SUM}")
     assert (plain, checksum.sha256.hex(), checksum.md5) == ("s3://bucket/key#1", SUM, b"")
-    assert addresses.checksum("s3://bucket/key#sha256=short") == (
-        "s3://bucket/key#sha256=short",
-        addresses.Checksum(),
-    )
+    assert addresses.checksum("s3://bucket/key#1") == ("s3://bucket/key#1", addresses.Checksum())
+
+
+@pytest.mark.parametrize(
+    "wrong", ["#sha256=short", "#SHA256=" + SUM, "#md5=" + SUM, "#sha512=" + SUM * 2, "#sha1="]
+)
+def test_a_checksum_that_cannot_be_checked_is_never_left_out_in_silence(wrong: str) -> None:
+    error = refusal(f"https://host/model.onnx?sig=pa55{wrong}")
+    assert str(error).startswith(f"{wrong} is no checksum")
+    assert "pa55" not in str(error)
 
 
 def test_a_drive_is_no_scheme() -> None:
