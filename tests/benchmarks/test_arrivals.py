@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.load.arrivals import LEFT, NO_ANSWER, Call, Target, closed_loop, open_loop, poisson
+from tests.end_to_end.running import wait_for
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -57,6 +58,7 @@ def test_who_leaves_has_left_and_closes_or_only_stops_listening(hold_on: bool) -
     with server(answers=False) as (port, came):
         open_loop(Target(port, "/", hold_on=hold_on), calls, patience=0.1)
         assert [call.status for call in calls] == [LEFT, NO_ANSWER]
+        wait_for(lambda: b"" in came, why="the server sees the end of a connection")
         first_end, second = came.index(b""), next(at for at, data in enumerate(came) if b"stays" in data)
     assert (first_end > second) is hold_on
 
