@@ -113,6 +113,7 @@ def _build(asked: Asked, wanted: Plan, lock: Lock, check: Callable[[], None]) ->
         _do(command, installer, site, asked, lock, check)
     for path in folder.glob("*asked.*"):  # may hold passwords
         path.unlink()
+    (folder / installers.UV_SETTINGS).unlink(missing_ok=True)
     shutil.rmtree(folder / installers.TEMPORARY, ignore_errors=True)
     made = Made(
         key=wanted.key,

@@ -22,6 +22,9 @@ from inference_server.environments.python_versions import Minor, shown
 
 ASKED = "asked.txt"  # the lines for pip or uv; removed once they are installed, since addresses may hold passwords
 CONDA_ASKED = "asked.yml"
+# Empty: uv looks for settings in the folder it runs in and in all above it, and a project's (its overrides, its indexes)
+# around the cache are none of the definition's.
+UV_SETTINGS = "uv.toml"
 TEMPORARY = "temporary"  # removed with the rest, whatever ends the installer
 CONDA_PROGRAMS = ("micromamba", "mamba", "conda")
 # Would have a package installed elsewhere, or another Python taken.
@@ -92,6 +95,7 @@ class Uv:
 
     def commands(self, site: Site) -> Sequence[Command]:
         base = find(site.minor, site.environ, site.given)
+        (site.folder / UV_SETTINGS).touch()
         venv = (self.program, "venv", "--python", base.path, site.prefix)
         make = Command("making a virtual environment", venv, brief=True)
         definition = site.definition
@@ -191,6 +195,7 @@ def environment(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "UV_NO_PROJECT": "1",
         "PWD": str(folder),
     }
 

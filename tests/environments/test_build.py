@@ -62,6 +62,24 @@ def test_made_once_and_found_again(site: Site) -> None:
         assert "asked" not in path.name
 
 
+@pytest.mark.parametrize(
+    "project",
+    [
+        b'[tool.uv]\noverride-dependencies = ["shapes==2.0"]\n',
+        b'[project]\nname = "x"\nversion = "1"\nrequires-python = "==3.9.*"\n',
+        b"\xff no TOML",
+    ],
+)
+def test_a_project_around_the_cache_has_no_say(site: Site, project: bytes) -> None:
+    (site.folder / "pyproject.toml").write_bytes(project)
+    made = ensure(site.asked(site.definition("shapes==1.0")))
+    assert versions(made) == "1.0"
+    assert not [line for line in site.said if "warning" in line or "pyproject" in line]
+    assert {path.name for path in Path(made.prefix).parent.iterdir()}.isdisjoint(
+        {"uv.toml", "pyproject.toml"}
+    )
+
+
 def test_without_uv_it_is_made_by_venv_and_pip_under_the_same_key(site: Site, without_uv: None) -> None:
     asked = site.asked(site.definition("shapes<2"))
     made = ensure(asked)
