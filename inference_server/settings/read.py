@@ -160,7 +160,10 @@ def python(value: str) -> str:
         raise ValueError(f"expects a Python interpreter; {path!r} does not run as one ({error})") from None
     if len(version) != 2:
         said = answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"]
-        raise ValueError(f"expects a Python interpreter; {path!r} does not run as one ({said[-1]})")
+        why = (
+            said[0] if said[-1].startswith(" ") else said[-1]
+        )  # a traceback's last line; of a paragraph the first
+        raise ValueError(f"expects a Python interpreter; {path!r} does not run as one ({why})")
     if version < _OLDEST_PYTHON:
         raise ValueError(f"needs Python 3.8 or newer; {path!r} is {version[0]}.{version[1]}")
     return path

@@ -63,6 +63,11 @@ def test_what_is_no_interpreter(tmp_path: Path) -> None:
     script.chmod(0o755)
     with pytest.raises(ValueError, match=r"does not run as one \(this is no python\)"):
         read.python(str(script))
+    script.write_text(
+        "#!/bin/sh\nprintf 'shim: not found\\n\\nNote: it exists in\\n      3.8\\n' >&2\nexit 127\n"
+    )
+    with pytest.raises(ValueError, match=r"does not run as one \(shim: not found\)"):
+        read.python(str(script))
     script.write_text("#!/bin/sh\necho 3 7\n")
     with pytest.raises(ValueError, match=r"needs Python 3\.8 or newer; .* is 3\.7"):
         read.python(str(script))
