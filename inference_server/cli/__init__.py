@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -40,5 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return refuse(
             f"there is no command {words[0]!r}; to serve a script: azmlinfsrv --entry_script score.py"
         )
-    code: int = import_module(module).main(words[1:])
-    return code
+    try:
+        code: int = import_module(module).main(words[1:])
+        return code
+    except BrokenPipeError:  # who reads us has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -138,3 +138,12 @@ def test_starting_imports_no_command() -> None:
     code = "import sys; from inference_server.cli.flags import parse; parse(['--port', '1']); print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "inference_server.cli.init" not in found.stdout.split()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "inference_server", "completion", "bash"]
+    ran = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(writer)
+    assert ran.stderr == b""
