@@ -72,8 +72,11 @@ def main(words: Sequence[str]) -> int:
     for file, text, did in texts:
         if did != "unchanged":
             path = folder / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode("utf-8"))
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(text.encode("utf-8"))
+            except OSError as error:
+                return fail(made.prog, f"{path} cannot be written: {error.strerror}", REFUSED)
         terminal.say(f"{did:9} {terminal.paint(str(folder / file.path), 'cyan')}")
     if not options.force and any(_differs(file, text, project) for file, text, _ in texts):
         terminal.say(

@@ -127,3 +127,11 @@ def test_the_files_are_plain_json() -> None:
     main(["vscode"])
     for name in FILES:
         json.loads(Path(name).read_text())
+
+
+def test_a_file_that_cannot_be_written_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    Path(FILES[1]).mkdir(parents=True)
+    assert main(["vscode"]) == 1
+    assert (
+        capfd.readouterr().err == f"azmlinfsrv vscode: error: {FILES[1]} cannot be written: Is a directory\n"
+    )
