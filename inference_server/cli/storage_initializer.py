@@ -105,7 +105,7 @@ def _pairs(made: Parser, words: Sequence[str]) -> list[tuple[str, str]]:
         made.error(f"{words[-1]!r} has no DEST: give a folder for each SRC")
     pairs = list(zip(words[::2], words[1::2], strict=True))
     for source, destination in pairs:
-        if not destination.strip():  # a variable that is not set; as a path it would be the shell's own folder
+        if not destination.strip():  # a variable that is not set: as a path, the shell's own folder
             made.error(f"the DEST of {source!r} is empty: give a folder")
     folders = [Path(os.path.realpath(os.path.expanduser(folder))) for _, folder in pairs]
     for place, folder in enumerate(folders):
