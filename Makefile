@@ -61,8 +61,9 @@ check: $(VENV)/test.stamp  ## format, lint and types: seconds
 test: check  ## check, then every test
 	$(BIN)/pytest -q -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
+# uv, which makes environments, lies in the other folder.
 floors: $(FLOORS)/test.stamp  ## the tests of the server with the oldest dependencies it allows
-	$(FLOORS)/bin/python -m pytest -q -n $(TEST_WORKERS) tests/http tests/supervisor tests/end_to_end $(PYTEST_ARGS)
+	PATH="$$PATH:$(abspath $(BIN))" $(FLOORS)/bin/python -m pytest -q -n $(TEST_WORKERS) tests/http tests/supervisor tests/end_to_end $(PYTEST_ARGS)
 
 $(FLOORS)/test.stamp: requirements/test.txt requirements/floors.txt pyproject.toml | $(UV)
 	$(UV) venv -q --clear -p $(BIN)/python $(FLOORS)
