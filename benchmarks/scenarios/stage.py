@@ -1,6 +1,6 @@
 """What the scenarios have in common: servers set up for them, the journal of the work, capacity, warming up.
 
-All run the work of benchmarks/work/device.py: a device beside the processor, so that scheduling alone is seen.
+All run the workload of `device.py`: a device beside the processor, so that scheduling alone is seen.
 """
 
 from __future__ import annotations

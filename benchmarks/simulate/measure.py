@@ -53,7 +53,7 @@ def forest() -> Callable[[np.ndarray], np.ndarray]:
 
 
 WORK: dict[str, tuple[str, Callable[[], Callable[[np.ndarray], np.ndarray]]]] = {
-    "mlp": ("layers of 512 (benchmarks/work/mlp.py)", lambda: mlp.scores),
+    "mlp": ("layers of 512 (the MLP of the benchmarks)", lambda: mlp.scores),
     "forest": ("a hundred trees of scikit-learn", forest),
     "wide": ("layers of 2,048", wide),
 }

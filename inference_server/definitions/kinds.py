@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:(?://|[^\\/])")
 
 
-class Kind:
+class Kind(ABC):
     """Base of all kinds."""
 
     word: ClassVar[str] = "value"  # what the documents call it
@@ -29,13 +30,13 @@ class Kind:
         """The type in the documents' tables."""
         return self.word
 
+    @abstractmethod
     def read(self, node: Node, steps: Steps, reading: Reading) -> Any:
         """The value of a node that is there; BAD after a problem."""
-        raise NotImplementedError
 
+    @abstractmethod
     def schema(self) -> JSON:
         """The JSON schema."""
-        raise NotImplementedError
 
     def written(self, value: Any) -> Any:
         """The value as JSON has it, so that reading it again gives the same."""

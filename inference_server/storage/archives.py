@@ -87,7 +87,7 @@ def _in_words(kind: str) -> Iterator[None]:
         zipfile.BadZipFile,
         zlib.error,
         EOFError,
-        NotImplementedError,
+        NotImplementedError,  # zipfile: a way of packing that it does not know
     )
     try:
         yield
