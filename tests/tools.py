@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,3 +36,19 @@ def require_module(name: str, install: str = "") -> None:
     """The test goes on only where the module can be imported; the reason names the package to install."""
     if importlib.util.find_spec(name) is None:
         missing(f"needs the Python package {install or name}: pip install {install or name}")
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, size: str) -> Iterator[Path]:
+    """A new disk of `size` (as mount takes it: 1m) mounted at `path`; only root may do that."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        missing("needs root, to mount a small disk")
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
+    mounted = subprocess.run(mount, capture_output=True, text=True)
+    if mounted.returncode:
+        missing(f"needs the right to mount a small disk: {mounted.stderr.strip()}")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", str(path)], check=True)

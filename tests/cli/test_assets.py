@@ -17,6 +17,7 @@ from inference_server.cli import main
 from inference_server.platform.home import Home
 from inference_server.platform.resolving import resolve
 from inference_server.platform.store import Store
+from tests.tools import small_disk
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 _ENVIRONMENT = """\
@@ -254,15 +255,7 @@ def test_commands_that_are_killed_leave_whole_versions(
 def test_a_disk_that_is_full_changes_nothing(
     run: Run, model: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small disk")
-    home = tmp_path / "home"
-    home.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(home)]
-    mounted = subprocess.run(mount, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a small disk: {mounted.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "home", "1m") as home:
         assert run("model", "create", "-n", "iris", "-p", "model").returncode == 0
         (model / "model.bin").write_bytes(os.urandom(2 << 20))
         ended = run("model", "create", "-n", "iris", "-p", "model")
@@ -273,5 +266,3 @@ def test_a_disk_that_is_full_changes_nothing(
         ended = run("model", "create", "-n", "iris", "-p", "model")
         assert (ended.returncode, ended.stderr.count("\n")) == (3, 1), ended.stderr
         assert "cannot be written" in ended.stderr
-    finally:
-        subprocess.run(["umount", str(home)], check=True)

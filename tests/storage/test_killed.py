@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tools
 from tests.storage.bringing import PART, Here, command, content, ended, leftovers, until
 from tests.storage.flaky_http import FlakyHttp
 
@@ -85,17 +86,8 @@ def test_a_silent_source_does_not_hold_a_stop_up(here: Here) -> None:
 @pytest.fixture
 def small_disk(here: Here) -> Iterator[Path]:
     """A disk of 4 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to mount a small disk")
-    path = here.root / "disk"
-    path.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", path], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a small disk: {mounted.stderr.strip()}")
-    yield path
-    subprocess.run(["umount", path], check=True)
+    with tools.small_disk(here.root / "disk", "4m") as path:
+        yield path
 
 
 def test_a_disk_that_is_too_small_is_seen_before_anything_is_fetched(
